@@ -1,0 +1,3 @@
+//! Placeholder of the first commit; see the crate description.
+
+fn main() {}
