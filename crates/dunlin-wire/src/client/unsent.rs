@@ -1,0 +1,56 @@
+//! Packets that wait to be sent: one buffer, of which one packet at a time is taken.
+//!
+//! Invariant: the buffer holds whole packets only, and no memory once it is empty and was large.
+
+use crate::limits::PACKET_HEADER_LEN;
+
+/// An empty queue keeps a buffer up to this size, so that steady traffic does not allocate.
+const KEPT_CAPACITY_MAX: usize = 4096;
+
+/// Packets one after another, as they will be sent.
+#[derive(Debug, Default)]
+pub(super) struct UnsentPackets {
+    bytes: Vec<u8>,
+    sent_len: usize,
+}
+
+impl UnsentPackets {
+    /// Bytes that wait.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() - self.sent_len
+    }
+
+    /// Where an encoder appends one whole packet.
+    pub(super) fn tail(&mut self) -> &mut Vec<u8> {
+        // What was sent goes before the buffer grows, once it is the larger half, so that moving stays cheap.
+        if self.sent_len > self.bytes.len() / 2 {
+            self.bytes.drain(..self.sent_len);
+            self.sent_len = 0;
+        }
+        &mut self.bytes
+    }
+
+    /// Moves the first packet to the end of `out`.
+    pub(super) fn pop(&mut self, out: &mut Vec<u8>) -> bool {
+        let waiting = self.bytes.get(self.sent_len..).unwrap_or_default();
+        let Some(([_, high, mid, low], _)) = waiting.split_first_chunk::<PACKET_HEADER_LEN>() else {
+            return false;
+        };
+        let body_len = (usize::from(*high) << 16) | (usize::from(*mid) << 8) | usize::from(*low);
+        let Some(packet) = waiting.get(..PACKET_HEADER_LEN + body_len) else {
+            return false;
+        };
+        out.extend_from_slice(packet);
+        self.sent_len += packet.len();
+        if self.sent_len == self.bytes.len() {
+            self.clear();
+        }
+        true
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_CAPACITY_MAX);
+        self.sent_len = 0;
+    }
+}

@@ -1,0 +1,89 @@
+//! The kick packet: the server's last word before it closes a connection.
+//!
+//! Always written with a JSON body, because some clients cannot take an empty one; read in every form there is.
+
+use crate::limits::{KICK_REASON_LEN_MAX, PACKET_HEADER_LEN};
+use crate::packet::{PacketError, PacketKind, packet_header};
+use crate::text::{fold_cesu8, push_ascii_json_string};
+
+/// Why the server ended the connection, in its own words: up to [`KICK_REASON_LEN_MAX`] bytes, empty when it did not say.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct KickReason(String);
+
+impl KickReason {
+    /// The reason as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The reason as its own string.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl std::ops::Deref for KickReason {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for KickReason {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for KickReason {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Appends a whole kick packet with the body `{"reason":"..."}` in ASCII, which every client reads. A reason over
+/// [`KICK_REASON_LEN_MAX`] bytes is cut between two characters.
+///
+/// # Errors
+///
+/// [`PacketError`] when the packet would be too long, which the cut rules out; `out` is then as it was.
+pub fn encode_kick(reason: &str, out: &mut Vec<u8>) -> Result<(), PacketError> {
+    let mut body = Vec::with_capacity(reason.len().min(KICK_REASON_LEN_MAX) + 16);
+    body.extend_from_slice(b"{\"reason\":");
+    push_ascii_json_string(cut(reason), &mut body);
+    body.push(b'}');
+    let header = packet_header(PacketKind::Kick, body.len())?;
+    out.reserve(PACKET_HEADER_LEN + body.len());
+    out.extend_from_slice(&header);
+    out.extend_from_slice(&body);
+    Ok(())
+}
+
+/// Reads the body of a kick packet: JSON with a reason, any other text, or nothing. Never fails, because the connection ends anyway.
+#[must_use]
+pub fn parse_kick(body: &[u8]) -> KickReason {
+    let text = match fold_cesu8(body) {
+        Ok(text) => text,
+        Err(_) => String::from_utf8_lossy(body),
+    };
+    let reason = match serde_json::from_str::<serde_json::Value>(&text) {
+        Ok(serde_json::Value::Object(mut fields)) => match fields.remove("reason") {
+            Some(serde_json::Value::String(reason)) => reason,
+            Some(serde_json::Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        },
+        Ok(serde_json::Value::String(reason)) => reason,
+        Ok(serde_json::Value::Null) => String::new(),
+        Ok(_) | Err(_) => text.into_owned(),
+    };
+    KickReason(cut(&reason).to_owned())
+}
+
+fn cut(reason: &str) -> &str {
+    let len = reason.len().min(KICK_REASON_LEN_MAX);
+    let fits = (0..=len).rev().find_map(|end| reason.get(..end));
+    fits.unwrap_or_default()
+}
