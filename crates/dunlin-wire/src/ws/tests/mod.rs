@@ -1,0 +1,1 @@
+//! Tests of the WebSocket codec as a whole.
