@@ -1,0 +1,156 @@
+//! Closures and plain functions as handlers.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::call::{Call, CallFuture, Reply};
+use super::entry::{CallFn, RouteKind};
+use super::extract::Extract;
+use super::mount::{PendingRoute, service_of};
+use super::output::{NotifyOutput, RequestOutput, finish_notify};
+use super::parts::Needs;
+use crate::error::Result;
+
+/// How a route given as a closure is served.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RouteOptions {
+    is_concurrent: bool,
+    docs: &'static str,
+}
+
+impl RouteOptions {
+    /// Lets calls of one session to this route run at the same time.
+    #[must_use]
+    pub fn concurrent(mut self) -> Self {
+        self.is_concurrent = true;
+        self
+    }
+
+    /// Describes the route to tools.
+    #[must_use]
+    pub fn docs(mut self, docs: &'static str) -> Self {
+        self.docs = docs;
+        self
+    }
+}
+
+/// An async closure or function of up to eight extractors that answers requests.
+#[diagnostic::on_unimplemented(
+    message = "this cannot handle a request",
+    label = "not a request handler",
+    note = "a handler is `async` or returns a future, takes up to eight extractors, and returns `Result<T>`:\n`|session: Session, Msg(join): Msg<Join>| async move {{ Ok(Joined {{ .. }}) }}`",
+    note = "each argument must be an extractor (`Extract`), only one may read the payload, and the future must be `Send`"
+)]
+pub trait HandlerFn<Args>: Send + Sync + Sized + 'static {
+    #[doc(hidden)]
+    fn pending(self, name: String, options: RouteOptions) -> PendingRoute;
+}
+
+/// An async closure or function of up to eight extractors that takes notifies.
+#[diagnostic::on_unimplemented(
+    message = "this cannot handle a notify",
+    label = "not a notify handler",
+    note = "a handler is `async` or returns a future, takes up to eight extractors, and returns nothing or `Result<()>`",
+    note = "each argument must be an extractor (`Extract`), only one may read the payload, and the future must be `Send`"
+)]
+pub trait NotifyFn<Args>: Send + Sync + Sized + 'static {
+    #[doc(hidden)]
+    fn pending(self, name: String, options: RouteOptions) -> PendingRoute;
+}
+
+/// Stops the build when more than one argument reads the payload.
+pub const fn one_reads_the_body(arguments: &[bool]) {
+    let mut readers = 0;
+    let mut at = 0;
+    while at < arguments.len() {
+        if arguments[at] {
+            readers += 1;
+        }
+        at += 1;
+    }
+    assert!(readers <= 1, "only one argument of a handler can read the payload (`Msg`, `Proto` or `Raw`)");
+}
+
+struct Closure {
+    kind: RouteKind,
+    needs: Needs,
+    call: CallFn,
+}
+
+impl Closure {
+    fn pending(self, name: String, options: RouteOptions, function: impl Send + Sync + 'static) -> PendingRoute {
+        PendingRoute {
+            name,
+            kind: self.kind,
+            is_concurrent: options.is_concurrent,
+            is_serial: false,
+            docs: options.docs,
+            needs: self.needs,
+            call: self.call,
+            service: Arc::new(function),
+            serializer: None,
+        }
+    }
+}
+
+fn request_needs<R: RequestOutput>(needs: &mut Needs) {
+    R::needs(needs);
+}
+
+fn notify_needs<R: NotifyOutput>(_: &mut Needs) {}
+
+fn finish_request(output: impl RequestOutput, call: &Call) -> Result<Reply> {
+    output.finish(call)
+}
+
+macro_rules! impl_handler {
+    ($handler:ident, $output:ident, $kind:ident, $needs:ident, $finish:ident; $($arg:ident)*) => {
+        impl<F, Fut, $($arg,)*> $handler<($($arg,)*)> for F
+        where
+            F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
+            Fut: Future<Output: $output> + Send + 'static,
+            $($arg: Extract + 'static,)*
+        {
+            fn pending(self, name: String, options: RouteOptions) -> PendingRoute {
+                fn answer<F, Fut, $($arg),*>(mut call: Call) -> CallFuture
+                where
+                    F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
+                    Fut: Future<Output: $output> + Send + 'static,
+                    $($arg: Extract + 'static,)*
+                {
+                    Box::pin(async move {
+                        let future = {
+                            let call = &mut call;
+                            $(#[expect(non_snake_case, reason = "named as its type")] let $arg = $arg::extract(call)?;)*
+                            service_of::<F>(call)?($($arg),*)
+                        };
+                        $finish(future.await, &call)
+                    })
+                }
+                const { one_reads_the_body(&[$($arg::READS_BODY),*]) };
+                let mut needs = Needs::default();
+                $($arg::needs(&mut needs);)*
+                $needs::<Fut::Output>(&mut needs);
+                let closure = Closure { kind: RouteKind::$kind, needs, call: answer::<F, Fut, $($arg),*> };
+                closure.pending(name, options, self)
+            }
+        }
+    };
+}
+
+macro_rules! impl_handlers {
+    ($($args:ident)*) => {
+        impl_handler!(HandlerFn, RequestOutput, Request, request_needs, finish_request; $($args)*);
+        impl_handler!(NotifyFn, NotifyOutput, Notify, notify_needs, finish_notify; $($args)*);
+    };
+}
+
+impl_handlers!();
+impl_handlers!(A1);
+impl_handlers!(A1 A2);
+impl_handlers!(A1 A2 A3);
+impl_handlers!(A1 A2 A3 A4);
+impl_handlers!(A1 A2 A3 A4 A5);
+impl_handlers!(A1 A2 A3 A4 A5 A6);
+impl_handlers!(A1 A2 A3 A4 A5 A6 A7);
+impl_handlers!(A1 A2 A3 A4 A5 A6 A7 A8);

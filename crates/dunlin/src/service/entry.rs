@@ -1,0 +1,102 @@
+//! One route of a node: what is known of it, and what answers it.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::call::{Call, CallFuture};
+use super::parts::AppParts;
+use crate::serializer::SerializerKind;
+
+/// How clients are meant to call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum RouteKind {
+    /// It answers. Called as a notify, it runs and the answer is dropped.
+    Request,
+    /// It does not answer. Called as a request, it is answered with an empty value once it is done.
+    Notify,
+}
+
+/// What tools may know of a route.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct RouteInfo {
+    /// The route's name, as clients send it.
+    #[serde(serialize_with = "as_str")]
+    pub name: Arc<str>,
+    /// How clients are meant to call it.
+    pub kind: RouteKind,
+    /// Whether calls of one session may run at the same time.
+    pub is_concurrent: bool,
+    /// Whether calls of all sessions run one after another.
+    pub is_serial: bool,
+    /// The Rust type of the payload, if the handler reads it as one.
+    pub payload_type: Option<&'static str>,
+    /// The Rust type of the answer, if it is one.
+    pub reply_type: Option<&'static str>,
+    /// The documentation of the handler.
+    pub docs: &'static str,
+}
+
+fn as_str<S: serde::Serializer>(name: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
+}
+
+/// Answers the calls of one route. It finds what it works on through the call, so that it can be a plain function.
+pub(crate) type CallFn = fn(Call) -> CallFuture;
+
+/// One route and what answers it. It is shared by the calls of one shard only, so that shards do not contend for
+/// its reference count.
+#[derive(Clone)]
+pub(crate) struct RouteEntry {
+    pub(super) info: Arc<RouteInfo>,
+    pub(super) call: CallFn,
+    /// The service or closure behind the route.
+    pub(super) service: Arc<dyn Any + Send + Sync>,
+    pub(super) serializer: SerializerKind,
+    pub(super) parts: Arc<AppParts>,
+}
+
+impl RouteEntry {
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.info.name
+    }
+
+    pub(crate) fn info(&self) -> &Arc<RouteInfo> {
+        &self.info
+    }
+
+    /// Whether the calls of one session to this route may run at the same time.
+    pub(crate) fn is_concurrent(&self) -> bool {
+        self.info.is_concurrent
+    }
+
+    pub(crate) fn serializer(&self) -> &SerializerKind {
+        &self.serializer
+    }
+
+    pub(crate) fn parts(&self) -> &Arc<AppParts> {
+        &self.parts
+    }
+
+    /// The service behind the route. `None` would mean that the route was built with another type than its function.
+    pub(crate) fn service<S: Any>(&self) -> Option<&S> {
+        self.service.downcast_ref()
+    }
+
+    /// Hands a call to the handler, past all layers.
+    pub(crate) fn handle(call: Call) -> CallFuture {
+        let handle = call.entry().call;
+        handle(call)
+    }
+}
+
+impl fmt::Debug for RouteEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.info, f)
+    }
+}
