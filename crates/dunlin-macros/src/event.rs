@@ -18,7 +18,9 @@ struct EventArgs {
 
 impl Parse for EventArgs {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let route: LitStr = input.parse().map_err(|error| Error::new(error.span(), "the first thing in `#[event(..)]` is the route, in quotes"))?;
+        let route: LitStr = input.parse().map_err(|error| {
+            Error::new(error.span(), "the first thing in `#[event(..)]` is the route, in quotes")
+        })?;
         if route.value().is_empty() || route.value().len() > ROUTE_LEN_MAX {
             return Err(Error::new(route.span(), format!("a route is 1 to {ROUTE_LEN_MAX} bytes long")));
         }
@@ -35,7 +37,8 @@ impl Parse for EventArgs {
             } else if option == "protobuf" {
                 args.is_protobuf = true;
             } else {
-                let message = format!("unknown option `{option}`; an event has `key = EXPRESSION` and `protobuf`");
+                let message =
+                    format!("unknown option `{option}`; an event has `key = EXPRESSION` and `protobuf`");
                 return Err(Error::new(option.span(), message));
             }
         }

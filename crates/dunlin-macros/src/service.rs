@@ -36,7 +36,8 @@ pub(crate) fn expand(options: TokenStream, block: TokenStream) -> TokenStream {
     let mut block = match syn::parse2::<ItemImpl>(block.clone()) {
         Ok(block) => block,
         Err(error) => {
-            let error = Error::new(error.span(), "`#[service]` belongs on an `impl Type { .. }` block").to_compile_error();
+            let error = Error::new(error.span(), "`#[service]` belongs on an `impl Type { .. }` block")
+                .to_compile_error();
             return quote!(#block #error);
         }
     };

@@ -30,7 +30,9 @@ pub enum SerializeError {
         detail: String,
     },
     /// The application speaks protobuf and the value is no protobuf message.
-    #[error("`{type_name}` is no protobuf message; answer with `Proto<T>`, or derive the event with `protobuf`")]
+    #[error(
+        "`{type_name}` is no protobuf message; answer with `Proto<T>`, or derive the event with `protobuf`"
+    )]
     NotProtobuf {
         /// The Rust type of the value.
         type_name: &'static str,
@@ -126,7 +128,11 @@ impl SerializerKind {
     /// # Errors
     ///
     /// [`SerializeError`] when the value cannot be written.
-    pub fn serialize<T: Serialize + ?Sized>(&self, value: &T, out: &mut Vec<u8>) -> Result<(), SerializeError> {
+    pub fn serialize<T: Serialize + ?Sized>(
+        &self,
+        value: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SerializeError> {
         match self {
             Self::Json => json::serialize(value, out),
             Self::Protobuf => Err(SerializeError::NotProtobuf { type_name: type_name::<T>() }),
@@ -178,7 +184,8 @@ mod tests {
 
     #[test]
     fn a_long_detail_is_cut_between_characters() {
-        let DeserializeError::Malformed { detail, .. } = DeserializeError::malformed("json", "é".repeat(500)) else {
+        let DeserializeError::Malformed { detail, .. } = DeserializeError::malformed("json", "é".repeat(500))
+        else {
             unreachable!("malformed makes a malformed error")
         };
         assert_eq!(detail, format!("{}…", "é".repeat(100)));

@@ -7,9 +7,9 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{ItemImpl, LitStr, Type};
 
+use super::Mistakes;
 use super::method::{CallRole, Method, Role};
 use super::options::ServiceOptions;
-use super::Mistakes;
 
 pub(super) fn service(
     block: &ItemImpl,
@@ -18,7 +18,8 @@ pub(super) fn service(
     mistakes: &mut Mistakes,
 ) -> TokenStream {
     let Some(name) = service_name(&block.self_ty, options) else {
-        mistakes.add(block.self_ty.span(), "this type has no name of its own: add `#[service(name = \"..\")]`");
+        mistakes
+            .add(block.self_ty.span(), "this type has no name of its own: add `#[service(name = \"..\")]`");
         return TokenStream::new();
     };
     let mut routes = HashMap::new();
@@ -32,7 +33,8 @@ pub(super) fn service(
                         // Alternatives under different conditions may share a route; the application checks it again.
                         && method.cfgs.is_empty()
                     {
-                        let message = format!("route `{}.{route}` is served by `{first}` already", name.value());
+                        let message =
+                            format!("route `{}.{route}` is served by `{first}` already", name.value());
                         mistakes.add(method.span(), message);
                         return None;
                     }
@@ -119,11 +121,14 @@ fn route_statement(method: &Method, role: &CallRole, route: &str, options: &Serv
 
 fn route_needs(method: &Method, role: &CallRole) -> TokenStream {
     let arguments = method.arguments.iter();
-    let arguments = arguments.map(|ty| quote_spanned!(ty.span()=> <#ty as ::dunlin::service::Extract>::needs(needs);));
+    let arguments =
+        arguments.map(|ty| quote_spanned!(ty.span()=> <#ty as ::dunlin::service::Extract>::needs(needs);));
     let output = method.output_type();
     // A type that cannot be named tells nothing about itself.
     let is_told = role.is_request && output.to_string() != "_";
-    let output = is_told.then(|| quote_spanned!(method.span()=> <#output as ::dunlin::service::RequestOutput>::needs(needs);));
+    let output = is_told.then(
+        || quote_spanned!(method.span()=> <#output as ::dunlin::service::RequestOutput>::needs(needs);),
+    );
     quote! {
         |needs: &mut ::dunlin::service::Needs| {
             let _ = &needs;
@@ -179,7 +184,9 @@ fn call_body(method: &Method, role: &CallRole, options: &ServiceOptions) -> Toke
 fn hook_parts(method: &Method) -> (TokenStream, TokenStream) {
     let names = argument_names(method);
     let types = &method.arguments;
-    let needs = types.iter().map(|ty| quote_spanned!(ty.span()=> <#ty as ::dunlin::service::FromApp>::app_needs(needs);));
+    let needs = types
+        .iter()
+        .map(|ty| quote_spanned!(ty.span()=> <#ty as ::dunlin::service::FromApp>::app_needs(needs);));
     let taken = names.iter().zip(types).map(|(name, ty)| {
         quote_spanned!(ty.span()=> let #name = <#ty as ::dunlin::service::FromApp>::from_app(app)?;)
     });

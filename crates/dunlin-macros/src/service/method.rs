@@ -6,7 +6,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::ToTokens as _;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Result, ReturnType, Signature, Token, Type};
+use syn::{
+    Attribute, Error, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Result, ReturnType,
+    Signature, Token, Type,
+};
 
 use super::Mistakes;
 use super::options::{ServiceOptions, value};
@@ -47,7 +50,11 @@ const HOOKS: [(&str, &str); 4] = [
 ];
 
 /// Takes our attributes off the methods of the block. Methods with mistakes are left out.
-pub(super) fn take_all(block: &mut ItemImpl, options: &ServiceOptions, mistakes: &mut Mistakes) -> Vec<Method> {
+pub(super) fn take_all(
+    block: &mut ItemImpl,
+    options: &ServiceOptions,
+    mistakes: &mut Mistakes,
+) -> Vec<Method> {
     let mut methods = Vec::new();
     let mut is_marked = false;
     for item in &mut block.items {
@@ -150,14 +157,22 @@ fn check(sig: &Signature, mark: &Attribute, options: &ServiceOptions, mistakes: 
         mistakes.add(sig.fn_token.span(), format!("a #[{mark}] method must be `async fn`"));
     }
     if !sig.generics.params.is_empty() {
-        let message = format!("a #[{mark}] method cannot be generic: nothing tells which types a call from outside means");
+        let message = format!(
+            "a #[{mark}] method cannot be generic: nothing tells which types a call from outside means"
+        );
         mistakes.add(sig.generics.span(), message);
     }
     match sig.inputs.first() {
         Some(FnArg::Receiver(receiver)) => {
             let is_plain = receiver.reference.is_some() && receiver.colon_token.is_none();
             if !is_plain {
-                mistakes.add(receiver.span(), format!("a #[{mark}] method takes `&self`{}", if options.is_serial { " or `&mut self`" } else { "" }));
+                mistakes.add(
+                    receiver.span(),
+                    format!(
+                        "a #[{mark}] method takes `&self`{}",
+                        if options.is_serial { " or `&mut self`" } else { "" }
+                    ),
+                );
             } else if let (Some(_), false) = (&receiver.mutability, options.is_serial) {
                 let message = "handlers of a service run at the same time, so they take `&self`; to run one at a time with `&mut self`, write `#[service(serial)]`";
                 mistakes.add(receiver.span(), message);
@@ -167,7 +182,10 @@ fn check(sig: &Signature, mark: &Attribute, options: &ServiceOptions, mistakes: 
     }
     for argument in sig.inputs.iter().filter_map(typed) {
         if let Type::ImplTrait(argument) = argument {
-            mistakes.add(argument.span(), format!("an argument of a #[{mark}] method must have one type, not `impl Trait`"));
+            mistakes.add(
+                argument.span(),
+                format!("an argument of a #[{mark}] method must have one type, not `impl Trait`"),
+            );
         }
     }
 }
@@ -180,7 +198,8 @@ fn check_role(role: &Role, sig: &Signature, options: &ServiceOptions, mistakes: 
         mistakes.add(sig.ident.span(), message);
     }
     if call.is_concurrent && options.is_serial {
-        mistakes.add(sig.ident.span(), "handlers of a serial service run one at a time, so none is `concurrent`");
+        mistakes
+            .add(sig.ident.span(), "handlers of a serial service run one at a time, so none is `concurrent`");
     }
 }
 

@@ -90,7 +90,10 @@ fn case(name: &LitStr) -> Result<Case> {
         "PascalCase" => Ok(Case::Pascal),
         "camelCase" => Ok(Case::Camel),
         "snake_case" => Ok(Case::AsIs),
-        _ => Err(Error::new(name.span(), "the case of routes is \"PascalCase\", \"camelCase\" or \"snake_case\"")),
+        _ => Err(Error::new(
+            name.span(),
+            "the case of routes is \"PascalCase\", \"camelCase\" or \"snake_case\"",
+        )),
     }
 }
 
@@ -102,7 +105,10 @@ impl Case {
             Self::Camel => false,
         };
         let words = method.split('_').filter(|word| !word.is_empty());
-        words.enumerate().map(|(at, word)| if at > 0 || is_first_upper { capitalised(word) } else { word.to_owned() }).collect()
+        words
+            .enumerate()
+            .map(|(at, word)| if at > 0 || is_first_upper { capitalised(word) } else { word.to_owned() })
+            .collect()
     }
 }
 

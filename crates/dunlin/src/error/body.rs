@@ -37,13 +37,19 @@ impl ErrorEncoder {
         self.custom = Some(Arc::new(body));
     }
 
-    /// Appends the body of `error` to `out`, which is left as it was only if the application's serializer fails, and
-    /// then the body is written as JSON.
-    pub(crate) fn encode(&self, error: &Error, form: ClientForm, serializer: &SerializerKind, out: &mut Vec<u8>) {
+    /// Appends the body of `error` to `out`, and says whether it is JSON text. It is when the application's serializer
+    /// fails, whatever that writes otherwise.
+    pub(crate) fn encode(
+        &self,
+        error: &Error,
+        form: ClientForm,
+        serializer: &SerializerKind,
+        out: &mut Vec<u8>,
+    ) -> bool {
         if matches!(serializer, SerializerKind::Protobuf) {
             // Encoding into a vector that can grow does not fail.
             out.extend_from_slice(&ProtoError::new(error, form).encode_to_vec());
-            return;
+            return false;
         }
         let start = out.len();
         let written = match (form, &self.custom) {
@@ -55,7 +61,9 @@ impl ErrorEncoder {
             tracing::error!(error = %crate::error::Chain(&failure), "an error body could not be serialised");
             out.truncate(start);
             out.extend_from_slice(br#"{"code":500,"message":"internal error"}"#);
+            return true;
         }
+        serializer.is_text()
     }
 }
 
@@ -125,7 +133,9 @@ fn metadata(error: &Error) -> BTreeMap<String, String> {
     }
     match error.details() {
         None => BTreeMap::new(),
-        Some(Value::Object(members)) => members.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
+        Some(Value::Object(members)) => {
+            members.iter().map(|(key, value)| (key.clone(), text(value))).collect()
+        }
         Some(other) => BTreeMap::from([("details".to_owned(), text(other))]),
     }
 }
@@ -174,6 +184,8 @@ mod tests {
         let mut encoder = ErrorEncoder::default();
         encoder.set_custom(|error| json!({ "errcode": error.code() }));
         assert_eq!(encode(&encoder, ClientForm::Standard, &SerializerKind::Json), br#"{"errcode":404}"#);
-        assert!(encode(&encoder, ClientForm::Pitaya, &SerializerKind::Json).starts_with(br#"{"code":"PIT-404""#));
+        assert!(
+            encode(&encoder, ClientForm::Pitaya, &SerializerKind::Json).starts_with(br#"{"code":"PIT-404""#)
+        );
     }
 }

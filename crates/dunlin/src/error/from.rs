@@ -60,7 +60,9 @@ impl From<TimerError> for Error {
         match error {
             TimerError::Ended => Self::new(Self::CLOSED, error.to_string()),
             TimerError::TooMany { .. } => Self::overloaded(error.to_string()),
-            TimerError::NoRuntime | TimerError::ZeroPeriod => Self::internal("the timer cannot be set").with_cause(error),
+            TimerError::NoRuntime | TimerError::ZeroPeriod => {
+                Self::internal("the timer cannot be set").with_cause(error)
+            }
         }
     }
 }
@@ -75,7 +77,9 @@ impl From<DeserializeError> for Error {
     fn from(error: DeserializeError) -> Self {
         match error {
             DeserializeError::Malformed { .. } => Self::bad_request(error.to_string()),
-            DeserializeError::NotProtobuf { .. } => Self::internal("the payload cannot be read").with_cause(error),
+            DeserializeError::NotProtobuf { .. } => {
+                Self::internal("the payload cannot be read").with_cause(error)
+            }
         }
     }
 }

@@ -49,7 +49,11 @@ pub trait Serializer: Send + Sync + 'static {
     /// # Errors
     ///
     /// What the format says when it cannot write the value.
-    fn serialize(&self, value: &dyn erased_serde::Serialize, out: &mut Vec<u8>) -> Result<(), erased_serde::Error>;
+    fn serialize(
+        &self,
+        value: &dyn erased_serde::Serialize,
+        out: &mut Vec<u8>,
+    ) -> Result<(), erased_serde::Error>;
 
     /// Makes a deserializer over `payload` and hands it to `read`, once. The payload comes from a client: limits on
     /// its nesting and lengths are the format's to keep.

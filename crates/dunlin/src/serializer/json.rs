@@ -31,7 +31,10 @@ pub(super) fn deserialize<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Dese
 
 /// The payload may be the CESU-8 of an old JavaScript client: folds and tries again.
 #[cold]
-fn again_folded<T: DeserializeOwned>(payload: &[u8], first: &serde_json::Error) -> Result<T, DeserializeError> {
+fn again_folded<T: DeserializeOwned>(
+    payload: &[u8],
+    first: &serde_json::Error,
+) -> Result<T, DeserializeError> {
     match dunlin_wire::fold_cesu8(payload) {
         Ok(Cow::Owned(text)) => {
             serde_json::from_str(&text).map_err(|error| DeserializeError::malformed("json", error))

@@ -78,7 +78,12 @@ struct Closure {
 }
 
 impl Closure {
-    fn pending(self, name: String, options: RouteOptions, function: impl Send + Sync + 'static) -> PendingRoute {
+    fn pending(
+        self,
+        name: String,
+        options: RouteOptions,
+        function: impl Send + Sync + 'static,
+    ) -> PendingRoute {
         PendingRoute {
             name,
             kind: self.kind,

@@ -11,7 +11,8 @@ use crate::serializer::SerializeError;
 
 /// The coalescing key of an event. Routes take part, because all events of a client wait in one queue.
 pub fn coalesce_key(route: &'static str, key: impl Hash) -> u64 {
-    static SEED: LazyLock<foldhash::quality::RandomState> = LazyLock::new(foldhash::quality::RandomState::default);
+    static SEED: LazyLock<foldhash::quality::RandomState> =
+        LazyLock::new(foldhash::quality::RandomState::default);
     SEED.hash_one((route, key))
 }
 

@@ -162,7 +162,9 @@ impl Extract for Timers {
 impl<T: Send + Sync + 'static> FromApp for State<T> {
     fn from_app(app: &AppParts) -> Result<Self> {
         // It was checked when the application was built; only a hand-written `Service` can have kept silent.
-        let missing = || Error::internal("internal error").with_cause(format!("no state `{}`", std::any::type_name::<T>()));
+        let missing = || {
+            Error::internal("internal error").with_cause(format!("no state `{}`", std::any::type_name::<T>()))
+        };
         app.state().map(Self).ok_or_else(missing)
     }
 

@@ -74,12 +74,13 @@ impl Lifecycle {
     ///
     /// # Cancel safety
     ///
-    /// Dropped early, some services are started; call [`stop`](Self::stop).
+    /// Dropped early, some services are started; call [`shutdown`](Self::shutdown).
     pub(crate) async fn start(&mut self, deadline: Instant) -> Result<(), StartError> {
         self.parts.tasks.start();
         let started = self.try_start(deadline).await;
         if started.is_err() {
-            self.stop(deadline).await;
+            self.before_shutdown(deadline).await;
+            self.shutdown(deadline).await;
         }
         started
     }
@@ -100,25 +101,37 @@ impl Lifecycle {
         Ok(())
     }
 
-    /// Stops all services that were started, then the application's timers and every background task. Whatever is
-    /// not done at `deadline` is given up. Failures are logged; a second call finds nothing to do.
+    /// Tells all services that were started that the end is near; they still work. Failures are logged, and what is
+    /// not done at `deadline` is given up.
     ///
     /// # Cancel safety
     ///
-    /// Dropped early, some services are stopped and no hook runs twice.
-    pub(crate) async fn stop(&mut self, deadline: Instant) {
-        let started = std::mem::take(&mut self.started);
-        for stage in [Stage::BeforeShutdown, Stage::Shutdown] {
-            for component in self.components.iter_mut().take(started).rev() {
-                if let Err(error) = enter(&mut **component, stage, deadline).await {
-                    tracing::error!(error = %Chain(&error), "a service did not stop as it should");
-                }
-            }
-        }
+    /// Dropped early, it has told some services.
+    pub(crate) async fn before_shutdown(&mut self, deadline: Instant) {
+        self.leave(Stage::BeforeShutdown, deadline).await;
+    }
+
+    /// Ends all services that were started, then the application's timers and every background task. Failures are
+    /// logged, and what is not done at `deadline` is given up. A second call finds nothing to do.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, some services have ended; background tasks may go on.
+    pub(crate) async fn shutdown(&mut self, deadline: Instant) {
+        self.leave(Stage::Shutdown, deadline).await;
+        self.started = 0;
         self.parts.timers.end();
         let aborted = self.parts.tasks.end(deadline).await;
         if aborted > 0 {
             tracing::warn!(aborted, "background tasks outlasted the deadline and were aborted");
+        }
+    }
+
+    async fn leave(&mut self, stage: Stage, deadline: Instant) {
+        for component in self.components.iter_mut().take(self.started).rev() {
+            if let Err(error) = enter(&mut **component, stage, deadline).await {
+                tracing::error!(error = %Chain(&error), "a service did not stop as it should");
+            }
         }
     }
 }

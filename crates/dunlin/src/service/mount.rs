@@ -120,7 +120,9 @@ impl<'a> Mount<'a> {
 ///
 /// Code 500 when the route was mounted by another service, which generated code does not do.
 pub fn service_of<S: Send + Sync + 'static>(call: &Call) -> Result<&S> {
-    call.entry().service().ok_or_else(|| Error::internal("internal error").with_cause("a route of another service"))
+    call.entry()
+        .service()
+        .ok_or_else(|| Error::internal("internal error").with_cause("a route of another service"))
 }
 
 /// Runs `work` on the serial service a call is for, when its turn comes, and waits for the outcome.

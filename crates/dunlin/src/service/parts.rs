@@ -49,7 +49,10 @@ impl AppParts {
 
 impl fmt::Debug for AppParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppParts").field("timers", &self.timers).field("tasks", &self.tasks).finish_non_exhaustive()
+        f.debug_struct("AppParts")
+            .field("timers", &self.timers)
+            .field("tasks", &self.tasks)
+            .finish_non_exhaustive()
     }
 }
 

@@ -38,7 +38,8 @@ impl<T: prost::Message + Default> Extract for Proto<T> {
     const READS_BODY: bool = true;
 
     fn extract(call: &mut Call) -> Result<Self> {
-        let malformed = |error| Error::bad_request(format!("the payload cannot be read as protobuf: {error}"));
+        let malformed =
+            |error| Error::bad_request(format!("the payload cannot be read as protobuf: {error}"));
         T::decode(call.take_body()).map(Self).map_err(malformed)
     }
 

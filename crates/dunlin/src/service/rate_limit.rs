@@ -83,7 +83,9 @@ impl RateLimit {
 impl Limit {
     fn admits(&self, call: &Call) -> bool {
         let now = Instant::now();
-        call.session().with_or_insert(Buckets::default, |buckets| self.bucket(buckets, now).take(self, now)).unwrap_or(true)
+        call.session()
+            .with_or_insert(Buckets::default, |buckets| self.bucket(buckets, now).take(self, now))
+            .unwrap_or(true)
     }
 
     fn bucket<'a>(&self, buckets: &'a mut Buckets, now: Instant) -> &'a mut Bucket {
@@ -112,7 +114,8 @@ impl Limit {
 impl Bucket {
     fn take(&mut self, limit: &Limit, now: Instant) -> bool {
         let calls = f64::from(limit.calls.get());
-        let filled = now.saturating_duration_since(self.filled_at).as_secs_f64() / limit.per.as_secs_f64().max(1e-9);
+        let filled =
+            now.saturating_duration_since(self.filled_at).as_secs_f64() / limit.per.as_secs_f64().max(1e-9);
         self.tokens = (self.tokens + filled * calls).min(calls);
         self.filled_at = now;
         let is_admitted = self.tokens >= 1.0;

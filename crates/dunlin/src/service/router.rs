@@ -81,7 +81,13 @@ impl Router {
 
     /// The future that answers one call. Without layers it is the handler's own.
     #[inline]
-    pub(crate) fn call(&self, entry: &Arc<RouteEntry>, session: Session, kind: CallKind, body: Bytes) -> CallFuture {
+    pub(crate) fn call(
+        &self,
+        entry: &Arc<RouteEntry>,
+        session: Session,
+        kind: CallKind,
+        body: Bytes,
+    ) -> CallFuture {
         self.layers.dispatch(Call::new(session, entry.clone(), kind, body))
     }
 
@@ -95,15 +101,21 @@ impl Router {
 
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Router").field("routes", &self.routes.len()).field("layers", &self.layers).finish_non_exhaustive()
+        f.debug_struct("Router")
+            .field("routes", &self.routes.len())
+            .field("layers", &self.layers)
+            .finish_non_exhaustive()
     }
 }
 
 fn call_fallback(call: Call) -> CallFuture {
-    match call.entry().service::<Arc<dyn Handler>>().cloned() {
-        Some(fallback) => fallback.call(call),
-        None => Box::pin(std::future::ready(Err(Error::not_found("nobody serves this route")))),
-    }
+    // Within the future, so that whoever polls it contains a panic of the handler.
+    Box::pin(async move {
+        match call.entry().service::<Arc<dyn Handler>>().cloned() {
+            Some(fallback) => fallback.call(call).await,
+            None => Err(Error::not_found("nobody serves this route")),
+        }
+    })
 }
 
 /// Routes by dictionary code: a lookup is an index.

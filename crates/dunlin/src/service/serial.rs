@@ -67,8 +67,11 @@ impl<'a, S: Service> SerialMount<'a, S> {
 
     /// Adds a route.
     pub fn route(&mut self, spec: &RouteSpec) {
-        let owner =
-            RouteOwner { service: self.mailbox.clone(), serializer: self.serializer.clone(), is_serial: true };
+        let owner = RouteOwner {
+            service: self.mailbox.clone(),
+            serializer: self.serializer.clone(),
+            is_serial: true,
+        };
         self.mount.add_route(spec, owner);
     }
 

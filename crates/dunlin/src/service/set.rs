@@ -46,7 +46,9 @@ pub enum BuildError {
         type_name: &'static str,
     },
     /// The application speaks protobuf and a handler takes or answers a type that is no protobuf message.
-    #[error("route `{route}` uses `{type_name}` under protobuf: take and answer `Proto<T>`, or give its service another serializer")]
+    #[error(
+        "route `{route}` uses `{type_name}` under protobuf: take and answer `Proto<T>`, or give its service another serializer"
+    )]
     NotProtobuf {
         /// The route.
         route: String,
@@ -120,7 +122,12 @@ impl ServiceSet {
     }
 
     /// As [`route`](Self::route), with options.
-    pub fn route_with<Args, H: HandlerFn<Args>>(&mut self, name: impl Into<String>, options: RouteOptions, handler: H) {
+    pub fn route_with<Args, H: HandlerFn<Args>>(
+        &mut self,
+        name: impl Into<String>,
+        options: RouteOptions,
+        handler: H,
+    ) {
         self.routes.push(handler.pending(name.into(), options));
     }
 
@@ -193,7 +200,8 @@ impl ServiceSet {
             self.check_route(route)?;
         }
         let parts = Arc::new(AppParts::new(self.states, groups, self.call_timeout));
-        let mut routes = HashMap::with_capacity_and_hasher(self.routes.len(), foldhash::fast::RandomState::default());
+        let mut routes =
+            HashMap::with_capacity_and_hasher(self.routes.len(), foldhash::fast::RandomState::default());
         for pending in self.routes {
             let entry = entry_of(pending, &self.serializer, &parts);
             let name = entry.name().clone();

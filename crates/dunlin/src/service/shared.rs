@@ -27,7 +27,13 @@ pub struct SharedMount<'a, S> {
 
 impl<'a, S: Service + Sync> SharedMount<'a, S> {
     pub(super) fn new(mount: Mount<'a>, service: S) -> Self {
-        Self { mount, service: Arc::new(service), serializer: None, hooks: Hooks::default(), needs: Needs::default() }
+        Self {
+            mount,
+            service: Arc::new(service),
+            serializer: None,
+            hooks: Hooks::default(),
+            needs: Needs::default(),
+        }
     }
 
     /// Uses another serializer than the application for the routes added from here on.
@@ -37,8 +43,11 @@ impl<'a, S: Service + Sync> SharedMount<'a, S> {
 
     /// Adds a route.
     pub fn route(&mut self, spec: &RouteSpec) {
-        let owner =
-            RouteOwner { service: self.service.clone(), serializer: self.serializer.clone(), is_serial: false };
+        let owner = RouteOwner {
+            service: self.service.clone(),
+            serializer: self.serializer.clone(),
+            is_serial: false,
+        };
         self.mount.add_route(spec, owner);
     }
 
@@ -57,8 +66,13 @@ impl<'a, S: Service + Sync> SharedMount<'a, S> {
     /// Ends the mounting.
     pub fn done(self) {
         let name = self.mount.name().clone();
-        let component =
-            SharedComponent { name, service: self.service, hooks: self.hooks, parts: None, ticking: Vec::new() };
+        let component = SharedComponent {
+            name,
+            service: self.service,
+            hooks: self.hooks,
+            parts: None,
+            ticking: Vec::new(),
+        };
         self.mount.add_component(component, self.needs);
     }
 }
@@ -86,7 +100,9 @@ impl<S: Send + Sync + 'static> Component for SharedComponent<S> {
             self.ticking.drain(..).for_each(|timer| timer.stop());
         }
         Box::pin(async move {
-            let Some(parts) = &self.parts else { return Err(Error::unavailable("the service is not started")) };
+            let Some(parts) = &self.parts else {
+                return Err(Error::unavailable("the service is not started"));
+            };
             for hook in self.hooks.of(stage) {
                 hook(&self.service, parts).await?;
             }

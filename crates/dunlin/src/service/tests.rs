@@ -1,1 +1,1 @@
-//! stub
+//! Tests of routing, handlers and the macro, without any connection.

@@ -12,12 +12,16 @@ pub(super) fn parse(period: &LitStr) -> Result<u64> {
     match milliseconds(&period.value()) {
         Some(period_ms @ 1..=PERIOD_MS_MAX) => Ok(period_ms),
         Some(_) => Err(Error::new(period.span(), "a period is 1 ms to 24 h long")),
-        None => Err(Error::new(period.span(), "a period is a whole number with its unit: \"50ms\", \"2s\", \"5m\" or \"1h\"")),
+        None => Err(Error::new(
+            period.span(),
+            "a period is a whole number with its unit: \"50ms\", \"2s\", \"5m\" or \"1h\"",
+        )),
     }
 }
 
 fn milliseconds(text: &str) -> Option<u64> {
-    let (number, unit) = UNITS.iter().find_map(|(letters, unit)| Some((text.strip_suffix(letters)?, unit)))?;
+    let (number, unit) =
+        UNITS.iter().find_map(|(letters, unit)| Some((text.strip_suffix(letters)?, unit)))?;
     number.trim().parse::<u64>().ok()?.checked_mul(*unit)
 }
 

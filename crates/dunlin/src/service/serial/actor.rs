@@ -52,7 +52,12 @@ enum Next<S> {
 }
 
 impl<S: Send + 'static> Actor<S> {
-    pub(super) fn new(name: Arc<str>, seed: Seed<S>, controls: mpsc::Receiver<Control>, parts: Arc<AppParts>) -> Self {
+    pub(super) fn new(
+        name: Arc<str>,
+        seed: Seed<S>,
+        controls: mpsc::Receiver<Control>,
+        parts: Arc<AppParts>,
+    ) -> Self {
         let Seed { service, jobs, hooks } = seed;
         Self { name, service, jobs, controls, hooks, parts, ticks: Vec::new(), is_open: false }
     }
