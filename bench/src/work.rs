@@ -1,0 +1,6 @@
+//! The kinds of work: each drives the engine, takes the server's figures around what it counts, and reports.
+
+pub mod broadcast;
+pub mod churn;
+pub mod echo;
+pub mod idle;
