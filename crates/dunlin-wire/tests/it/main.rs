@@ -2,4 +2,8 @@
 
 mod conversation;
 mod golden;
+#[expect(
+    clippy::let_underscore_must_use,
+    reason = "of arbitrary input it only matters that the call returns"
+)]
 mod properties;
