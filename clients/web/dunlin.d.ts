@@ -70,7 +70,7 @@ export interface SocketLike {
   onmessage: ((event: any) => void) | null;
   onerror: ((event: any) => void) | null;
   onclose: ((event: any) => void) | null;
-  send(data: Uint8Array): void;
+  send(data: any): void;
   close(code?: number, reason?: string): void;
 }
 
