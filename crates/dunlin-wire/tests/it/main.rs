@@ -1,4 +1,5 @@
 //! Tests of the public API of dunlin-wire, in one binary: golden vectors, properties, and a client against a server.
+#![cfg(test)]
 
 mod conversation;
 mod golden;
