@@ -33,8 +33,7 @@ func (b *Bench) Echo(s *session.Session, payload []byte) error {
 	return s.Response(payload)
 }
 
-// keepPayload copies a payload while it is still its reader's turn: handlers that take raw bytes run later, and
-// a message must own its bytes by then.
+// keepPayload gives each message bytes of its own, as handlers that keep what they get need.
 func keepPayload(_ *session.Session, msg *pipeline.Message) error {
 	msg.Data = append([]byte(nil), msg.Data...)
 	return nil
