@@ -108,7 +108,8 @@ fn build_server(root: &Path) -> Result<PathBuf> {
     }
     let messages =
         built.stdout.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let example = messages.filter(|message| message["target"]["name"] == "interop_server").last();
+    let mut examples = messages.filter(|message| message["target"]["name"] == "interop_server");
+    let example = examples.next_back();
     let executable = example.as_ref().and_then(|message| message["executable"].as_str());
     Ok(executable.context("cargo does not name the server example")?.into())
 }

@@ -1,6 +1,8 @@
 //! Chores of the workspace: `cargo xtask CHORE`. Each chore is a module with its arguments and one `run`.
 
 mod bench;
+mod golden;
+mod interop;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -17,10 +19,14 @@ struct Arguments {
 enum Chore {
     /// Measure beside the peers.
     Bench(bench::BenchArguments),
+    /// Let clients that other people wrote talk to a gate of ours.
+    #[command(subcommand)]
+    Interop(interop::Interop),
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Interop(interop) => interop.run(),
     }
 }
