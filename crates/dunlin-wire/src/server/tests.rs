@@ -9,8 +9,9 @@ fn packet(kind: PacketKind) -> Packet<'static> {
     Packet { kind, body }
 }
 
+/// A connection that was accepted at 0 and is acknowledged now.
 fn working(now: Millis) -> ServerProtocol {
-    let mut protocol = ServerProtocol::new(now);
+    let mut protocol = ServerProtocol::new(Millis::ZERO);
     let event = protocol.handle_packet(now, packet(PacketKind::Handshake));
     assert!(matches!(event, Ok(Some(ServerEvent::HandshakeRequested(_)))));
     protocol.accept(now);
