@@ -2,8 +2,8 @@
 //! Beside them `bare.rs`, a peer of our own.
 //!
 //! One thread, one `mio::Poll`, no runtime: the generator shares the machine with the server it measures, so it
-//! must cost as little as it can. It is written apart from the server on purpose: it checks every reply with
-//! code that the server does not use. Read next: `engine.rs`, then one of `work/`.
+//! must cost as little as it can. It is written apart from the server on purpose: it checks every frame, packet and
+//! message with code that the server does not use. Read next: `engine.rs`, then one of `work/`.
 
 pub mod bare;
 pub mod dialect;

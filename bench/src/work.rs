@@ -4,3 +4,7 @@ pub mod broadcast;
 pub mod churn;
 pub mod echo;
 pub mod idle;
+
+// The figures of a server come from `/proc`, so only Linux has them.
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
