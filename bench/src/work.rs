@@ -6,5 +6,6 @@ pub mod echo;
 pub mod idle;
 
 // The figures of a server come from `/proc`, so only Linux has them.
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
