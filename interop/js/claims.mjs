@@ -4,7 +4,7 @@
 // and `open(target, {reconnect})`, which gives a working connection: {request, notify, on, disconnect, tap, kicked}, and
 // `reconnected` when that was asked for. Read next: tap.mjs.
 
-import { parseArgs } from 'node:util';
+import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { PACKET } from './tap.mjs';
@@ -26,8 +26,9 @@ function assert(condition, message) {
 }
 
 function assertSame(actual, expected, what) {
-  const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
-  assert(a === e, `${what}: expected ${e}, got ${a}`);
+  // The order of members is nobody's promise.
+  if (isDeepStrictEqual(actual, expected)) return;
+  throw new Error(`${what}: expected ${JSON.stringify(expected)}, got ${JSON.stringify(actual)}`);
 }
 
 /** Waits for `promise`, but no longer than a step may take. */

@@ -91,3 +91,52 @@ fn fill(connection: &mut TcpStream, buffer: &mut [u8], deadline: Instant) -> Res
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::play;
+    use crate::golden::Script;
+
+    /// Plays a script of one claim against a server that reads one heartbeat packet, sends `answer` and leaves.
+    fn played(script: &str, answer: &'static [u8]) -> Result<String, String> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            let mut heartbeat = [0; 4];
+            socket.read_exact(&mut heartbeat).unwrap();
+            socket.write_all(answer).unwrap();
+        });
+        let script = Script::parse(script).unwrap();
+        let result = play(&script.claims[0], addr).map_err(|error| format!("{error:#}"));
+        server.join().unwrap();
+        result
+    }
+
+    const KICKED: &str = "== kick on plain\n> 03 000000\n< 05 000002 7b7d\n< end\n";
+
+    #[test]
+    fn heartbeats_are_skipped_where_none_is_asked_for() {
+        assert_eq!(played(KICKED, b"\x03\0\0\0\x05\0\0\x02{}\x03\0\0\0"), Ok("3 steps".to_owned()));
+        let beats = "== beat on plain\n> 03 000000\n< 03 000000\n< 03 000000\n< end\n";
+        assert_eq!(played(beats, b"\x03\0\0\0\x03\0\0\0"), Ok("4 steps".to_owned()));
+    }
+
+    #[test]
+    fn a_server_that_answers_otherwise_fails_at_its_line() {
+        let ended = played(KICKED, b"").unwrap_err();
+        assert_eq!(ended, "line 3: the server ended the connection");
+        let other = played(KICKED, b"\x05\0\0\x02[]").unwrap_err();
+        assert_eq!(other, "line 3: byte 4 differs in 050000025b5d");
+        let late = played(KICKED, b"\x05\0\0\x02{}\x05\0\0\x02{}").unwrap_err();
+        assert_eq!(late, "line 4: a packet came after the last: 050000027b7d");
+        let cut = played(KICKED, b"\x05\0\0\x02{").unwrap_err();
+        assert_eq!(cut, "line 3: the connection ended inside a packet");
+        let vast = played(KICKED, b"\x05\xff\xff\xff").unwrap_err();
+        assert_eq!(vast, "line 3: a packet of 16777215 bytes");
+    }
+}

@@ -98,3 +98,43 @@ fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
         String::from_utf8_lossy(&bytes).into_owned()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use super::run;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_late_child_ends_with_everything_it_started() {
+        let start = Instant::now();
+        let finished = run(shell("echo begun; sleep 60 & sleep 60"), Duration::from_millis(300)).unwrap();
+        assert!(finished.is_late && !finished.is_success);
+        assert_eq!(finished.stdout, "begun\n");
+        // Both sleepers held the pipe; it has ended, so they have.
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_child_that_ends_in_time_is_judged_by_its_status() {
+        let limit = Duration::from_secs(30);
+        let good = run(shell("echo out; echo err >&2"), limit).unwrap();
+        assert!(good.is_success && !good.is_late);
+        assert_eq!((good.stdout.as_str(), good.stderr.as_str()), ("out\n", "err\n"));
+        let bad = run(shell("exit 3"), limit).unwrap();
+        assert!(!bad.is_success && !bad.is_late);
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_named() {
+        let error = run(Command::new("no-such-program-here"), Duration::from_secs(1)).unwrap_err();
+        assert!(error.to_string().contains("no-such-program-here"));
+    }
+}
