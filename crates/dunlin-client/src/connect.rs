@@ -2,11 +2,11 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dunlin_wire::ClientConfig;
 use dunlin_wire::ws::{HEAD_LEN_MAX, UpgradeRequest, encode_request, parse_response, websocket_key};
 use rustls_pki_types::ServerName;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -110,12 +110,11 @@ impl Connector {
         bytes.clear();
         loop {
             // Bounded: the parser refuses a head that has not ended within HEAD_LEN_MAX.
-            let mut piece = [0; HEAD_LEN_MAX / 4];
-            let len = io.read(&mut piece).await.map_err(ConnectError::Lost)?;
+            bytes.reserve(HEAD_LEN_MAX / 4);
+            let len = io.read_buf(&mut bytes).await.map_err(ConnectError::Lost)?;
             if len == 0 {
                 return Err(ConnectError::Lost(io::ErrorKind::UnexpectedEof.into()));
             }
-            bytes.extend(piece.iter().take(len));
             if let Some((head, head_len)) = parse_response(&bytes).map_err(ConnectError::UpgradeHttp)? {
                 head.check_response(&key).map_err(ConnectError::Upgrade)?;
                 bytes.drain(..head_len);

@@ -2,6 +2,7 @@
 //!
 //! Invariant: when it ends, whichever way, the state says [`State::Closed`](crate::State::Closed).
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -79,10 +80,11 @@ impl Driver {
             let reason = dropped.clone();
             self.shared.state.send_replace(State::Reconnecting { reason, attempt: *attempt, delay });
             let connector = &self.connector;
-            let trying = async {
+            // Boxed, so that the task of a connection that stands does not carry the room for making one.
+            let trying = Box::pin(async {
                 tokio::time::sleep(delay).await;
                 connector.connect().await
-            };
+            });
             match refuse_commands_during(trying, &mut self.commands, &self.shared).await {
                 None => return Err(CloseReason::ByUs),
                 Some(Ok(connection)) => return Ok(connection),
@@ -105,11 +107,10 @@ impl Drop for Driver {
 
 /// Waits for `future`, and meanwhile answers each request that there is no connection; `None` when the client was closed first.
 async fn refuse_commands_during<T>(
-    future: impl Future<Output = T>,
+    mut future: Pin<Box<impl Future<Output = T>>>,
     commands: &mut mpsc::Receiver<Command>,
     shared: &Shared,
 ) -> Option<T> {
-    tokio::pin!(future);
     loop {
         tokio::select! {
             output = &mut future => return Some(output),
