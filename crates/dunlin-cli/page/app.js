@@ -7,7 +7,7 @@ import { Room, Samples, randomName } from "./room.js";
 import { showSource } from "./source.js";
 import * as view from "./view.js";
 
-const PING_EVERY = 1_500;
+const PING_EVERY = 1_000;
 const TYPING_EVERY = 2_000;
 const JOIN_ATTEMPTS = 6;
 
@@ -157,7 +157,7 @@ function drawConnection() {
 
 function drawFigures() {
   view.drawLatency(heartbeats, requests, echoes);
-  view.drawRate(room.rate(now()), room.received);
+  view.drawRate(room.rate(now()), room);
   view.drawTyping(room.typing(now()));
 }
 

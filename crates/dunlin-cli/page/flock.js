@@ -68,8 +68,10 @@ function newBird(svg, { width, height }, random) {
 
 // The point the flock is drawn to goes through the sky in a slow figure of eight.
 function targetAt(time, { width, height }) {
+  // A narrow sky is full of words on its left.
+  const [middle, reach] = width < 700 ? [0.72, 0.2] : [0.54, 0.26];
   return {
-    x: width * (0.52 + 0.3 * Math.sin(time * 0.19)),
+    x: width * (middle + reach * Math.sin(time * 0.19)),
     y: height * (0.36 + 0.17 * Math.sin(time * 0.38 + 1)),
   };
 }

@@ -4,7 +4,8 @@
 // Read next: view.js, which draws it, and app.js, which feeds it.
 
 const LINES_MAX = 200;
-const SAMPLES_MAX = 60;
+/** How many round trips are kept. */
+export const SAMPLES_MAX = 40;
 const RATE_WINDOW = 5_000;
 const RATE_SECONDS = 30;
 const TYPING_SHOWN = 3_000;
@@ -16,6 +17,7 @@ export class Room {
   lines = [];
   /** How many lines came live, history not counted. */
   received = 0;
+  sent = 0;
   #nextKey = 1;
   #arrivals = [];
   #typing = new Map();
@@ -78,6 +80,7 @@ export class Room {
 
   /** Shows our own line at once; it is confirmed when it comes back from the room. */
   say(text, now, at) {
+    this.sent += 1;
     this.#addLine({ kind: "line", from: this.me, text, at, pending: true, sentAt: now });
   }
 

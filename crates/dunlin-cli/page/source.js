@@ -50,11 +50,13 @@ export async function showSource(list, url) {
 
 function lineElement(line) {
   const item = document.createElement("li");
+  const code = document.createElement("code");
   for (const { kind, text } of tokenize(line)) {
     const piece = document.createElement("span");
     if (kind) piece.className = `tok-${kind}`;
     piece.textContent = text;
-    item.append(piece);
+    code.append(piece);
   }
+  item.append(code);
   return item;
 }

@@ -1,10 +1,11 @@
 // view.js: draws the room into the document. Text goes in as text, never as markup.
 //
 // Knows nothing of sockets. Read next: room.js for what is drawn, app.js for when.
-import { hueOf, initialsOf } from "./room.js";
+import { SAMPLES_MAX, hueOf, initialsOf } from "./room.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const GROUP_WITHIN = 120_000;
+const SAMPLE_WIDTH = 120 / (SAMPLES_MAX - 1);
 
 const byId = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
@@ -130,25 +131,24 @@ export function drawNotice(text, { bad = false } = {}) {
 }
 
 export function drawLatency(heartbeats, requests, echoes) {
-  if (heartbeats.last !== null) byId("rtt").textContent = millis(heartbeats.last);
+  byId("rtt").textContent = millis(heartbeats.last);
   const [fill, line] = byId("rtt-spark").children;
   const { values } = heartbeats;
   const top = Math.max(1, ...values) * 1.15;
   const points = values.map((value, index) => {
-    const x = 120 - (values.length - 1 - index) * (120 / 59);
+    const x = 120 - (values.length - 1 - index) * SAMPLE_WIDTH;
     return `${x.toFixed(1)} ${(31 - (value / top) * 29).toFixed(1)}`;
   });
   line.setAttribute("d", points.length > 1 ? `M${points.join("L")}` : "");
-  const left = 120 - (values.length - 1) * (120 / 59);
+  const left = 120 - (values.length - 1) * SAMPLE_WIDTH;
   fill.setAttribute("d", points.length > 1 ? `M${left} 32L${points.join("L")}L120 32Z` : "");
-  const parts = [];
-  if (values.length > 2) parts.push(`median ${millis(heartbeats.median)}, worst ${millis(heartbeats.worst)}`);
-  if (echoes.last !== null) parts.push(`a line to the room and back ${millis(echoes.last)}`);
-  else if (requests.last !== null) parts.push(`a request ${millis(requests.last)}`);
-  byId("rtt-detail").textContent = parts.join("; ") || "heartbeat to the gate and back";
+  byId("rtt-median").textContent = millis(heartbeats.median);
+  byId("rtt-worst").textContent = millis(heartbeats.worst);
+  byId("rtt-room").textContent = millis(echoes.last);
+  byId("request-time").textContent = millis(requests.last);
 }
 
-export function drawRate({ perSecond, seconds: counts }, received) {
+export function drawRate({ perSecond, seconds: counts }, { received, sent }) {
   byId("rate").textContent = perSecond.toFixed(1);
   const top = Math.max(2, ...counts);
   const width = 120 / counts.length;
@@ -157,7 +157,8 @@ export function drawRate({ perSecond, seconds: counts }, received) {
     return `M${(index * width + 0.5).toFixed(1)} 32v${(-height).toFixed(1)}h${(width - 1).toFixed(1)}V32Z`;
   });
   byId("rate-spark").firstElementChild.setAttribute("d", bars.join(""));
-  byId("rate-detail").textContent = received === 0 ? "none yet" : `${received} since you came, pushed to everybody`;
+  byId("received").textContent = String(received);
+  byId("sent").textContent = String(sent);
 }
 
 function avatar(name, bot) {
@@ -166,6 +167,7 @@ function avatar(name, bot) {
   circle.setAttribute("aria-hidden", "true");
   if (bot) {
     const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", "0 0 60 48");
     const use = document.createElementNS(SVG, "use");
     use.setAttribute("href", "#dunlin");
     svg.append(use);
@@ -182,6 +184,7 @@ function node(tag, className = "", text = "") {
 }
 
 function millis(value) {
+  if (value === null) return "–";
   return value < 10 ? value.toFixed(1) : String(Math.round(value));
 }
 
