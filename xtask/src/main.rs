@@ -1,3 +1,32 @@
-//! Placeholder of the first commit; see the crate description.
+//! Chores of the workspace: `cargo xtask CHORE`. Each chore is a module with its arguments and one `run`.
 
-fn main() {}
+mod bench;
+mod golden;
+mod interop;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Chores of the dunlin workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Measure beside the peers.
+    Bench(bench::BenchArguments),
+    /// Let clients that other people wrote talk to a gate of ours.
+    #[command(subcommand)]
+    Interop(interop::Interop),
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse().chore {
+        Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Interop(interop) => interop.run(),
+    }
+}

@@ -12,6 +12,7 @@
 
 mod config;
 mod event;
+mod heartbeat;
 mod in_flight;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use crate::packet::{
     ACK_PACKET, HEARTBEAT_PACKET, Packet, PacketDecoder, PacketError, PacketKind, encode_packet,
 };
 use crate::time::Millis;
+use heartbeat::Heartbeat;
 use in_flight::InFlight;
 use unsent::UnsentPackets;
 
@@ -59,17 +61,6 @@ pub struct ClientProtocol {
     in_flight: InFlight,
     handshake_deadline: Millis,
     heartbeat: Heartbeat,
-}
-
-/// What is known of the server's life.
-#[derive(Debug)]
-struct Heartbeat {
-    /// `None` when the server wants none.
-    interval_ms: Option<u64>,
-    last_life: Millis,
-    next_at: Millis,
-    unanswered_since: Option<Millis>,
-    round_trip_ms: Option<u64>,
 }
 
 impl ClientProtocol {
@@ -225,7 +216,7 @@ impl ClientProtocol {
     /// dunlin and pomelo do, give a meaning to it.
     #[must_use]
     pub const fn round_trip_ms(&self) -> Option<u64> {
-        self.heartbeat.round_trip_ms
+        self.heartbeat.round_trip_ms()
     }
 
     /// How far the connection is.
@@ -269,7 +260,7 @@ impl ClientProtocol {
     }
 
     fn handle_packet(&mut self, now: Millis, packet: Packet<'_>) -> Result<(), ClientError> {
-        self.heartbeat.last_life = now;
+        self.heartbeat.handle_life(now);
         match (packet.kind, self.state) {
             (PacketKind::Handshake, ClientState::Handshaking) => {
                 let response = HandshakeResponse::parse(&packet.body)
@@ -373,50 +364,6 @@ impl ClientProtocol {
     fn enter_closed(&mut self) {
         self.state = ClientState::Closed;
         self.unsent.clear();
-    }
-}
-
-impl Heartbeat {
-    const fn new(now: Millis) -> Self {
-        Self { interval_ms: None, last_life: now, next_at: now, unanswered_since: None, round_trip_ms: None }
-    }
-
-    fn start(&mut self, now: Millis, interval_s: Option<u32>) {
-        self.interval_ms = interval_s.map(|seconds| u64::from(seconds) * 1000);
-        self.next_at = now.plus(self.period_ms());
-    }
-
-    /// Three quarters of the interval: so our heartbeat and the server's answer to it always come before the server's own would be
-    /// due, and an answer is not mistaken for one of those.
-    fn period_ms(&self) -> u64 {
-        self.interval_ms.map_or(0, |interval_ms| interval_ms / 4 * 3)
-    }
-
-    fn deadline(&self) -> Option<Millis> {
-        let interval_ms = self.interval_ms?;
-        let dead_at = self.last_life.plus(interval_ms.saturating_mul(2)).plus(1);
-        Some(self.next_at.min(dead_at))
-    }
-
-    fn silent_ms(&self, now: Millis) -> Option<u64> {
-        let silent_ms = now.since(self.last_life);
-        let is_dead = silent_ms > self.interval_ms?.saturating_mul(2);
-        is_dead.then_some(silent_ms)
-    }
-
-    fn take_due(&mut self, now: Millis) -> bool {
-        if self.interval_ms.is_none() || now < self.next_at {
-            return false;
-        }
-        self.next_at = now.plus(self.period_ms());
-        self.unanswered_since = Some(now);
-        true
-    }
-
-    fn handle_heartbeat(&mut self, now: Millis) {
-        if let Some(sent_at) = self.unanswered_since.take() {
-            self.round_trip_ms = Some(now.since(sent_at));
-        }
     }
 }
 

@@ -87,3 +87,44 @@ fn cut(reason: &str) -> &str {
     let fits = (0..=len).rev().find_map(|end| reason.get(..end));
     fits.unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_kick_body_is_read() {
+        for (body, expected) in [
+            (&b""[..], ""),
+            (br#"{"reason":"kick"}"#, "kick"),
+            (br#"{"reason":null}"#, ""),
+            (br#"{"reason":7}"#, "7"),
+            (br#"{}"#, ""),
+            (br#""plain""#, "plain"),
+            (b"null", ""),
+            (b"not JSON", "not JSON"),
+            (b"bad \xFF byte", "bad \u{FFFD} byte"),
+            (b"{\"reason\":\"\xED\xA0\xBD\xED\xB8\x80\"}", "😀"),
+        ] {
+            assert_eq!(parse_kick(body).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn reason_is_written_in_ascii_and_reads_the_same() {
+        let mut out = Vec::new();
+        encode_kick("é \"😀\"\n", &mut out).expect("it fits");
+        assert!(out.is_ascii());
+        assert_eq!(&*parse_kick(&out[PACKET_HEADER_LEN..]), "é \"😀\"\n");
+    }
+
+    #[test]
+    fn long_reason_is_cut_between_characters() {
+        let reason = format!("a{}", "é".repeat(KICK_REASON_LEN_MAX));
+        let mut out = Vec::new();
+        encode_kick(&reason, &mut out).expect("it fits");
+        let read = parse_kick(&out[PACKET_HEADER_LEN..]).into_string();
+        assert_eq!(read.len(), KICK_REASON_LEN_MAX - 1);
+        assert!(reason.starts_with(&read));
+    }
+}

@@ -54,3 +54,28 @@ impl UnsentPackets {
         self.sent_len = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sent_packets_leave_no_memory_behind() {
+        let mut unsent = UnsentPackets::default();
+        let packet = [4, 0, 0x40, 0].into_iter().chain([7; 0x4000]).collect::<Vec<u8>>();
+        for _ in 0..10 {
+            unsent.tail().extend_from_slice(&packet);
+        }
+        let mut out = Vec::new();
+        assert!(unsent.pop(&mut out) && unsent.len() == 9 * packet.len());
+        for _ in 0..1000 {
+            unsent.tail().extend_from_slice(&packet);
+            assert!(unsent.pop(&mut out));
+            out.clear();
+        }
+        assert!(unsent.bytes.capacity() <= 64 * packet.len(), "what was sent is dropped before growth");
+        while unsent.pop(&mut out) {}
+        assert_eq!(unsent.len(), 0);
+        assert!(unsent.bytes.capacity() <= KEPT_CAPACITY_MAX);
+    }
+}

@@ -1,0 +1,15 @@
+//! The parts of the load generator: what it speaks, its sockets, the kernel's figures of the server, and the kinds of work.
+//! Beside them `bare.rs`, a peer of our own.
+//!
+//! One thread, one `mio::Poll`, no runtime: the generator shares the machine with the server it measures, so it
+//! must cost as little as it can. It is written apart from the server on purpose: it checks every frame, packet and
+//! message with code that the server does not use. Read next: `engine.rs`, then one of `work/`.
+
+pub mod bare;
+pub mod dialect;
+pub mod engine;
+pub mod inbound;
+pub mod kernel;
+pub mod report;
+pub mod serve;
+pub mod work;

@@ -1,3 +1,0 @@
-//! Placeholder of the first commit; see the crate description.
-
-fn main() {}

@@ -1,0 +1,89 @@
+//! The one JSON line that a run of the load ends with.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// What one run measured; a figure that the kind of work does not have is left out.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Connections that were open while it measured.
+    pub connections: usize,
+    /// Connections that could not be opened, or ended on the way.
+    pub failed: usize,
+    /// What was counted: replies, deliveries or connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ops: Option<u64>,
+    /// Wall time of the counted operations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
+    /// Processor time of the server for one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_cpu_us_per_op: Option<f64>,
+    /// Operations in a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Median time of an operation, or of a whole round of a broadcast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p50_us: Option<f64>,
+    /// The time that 99 of 100 keep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p99_us: Option<f64>,
+    /// Requests without an answer, or deliveries that never came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
+    /// Answers with another request's body or id, deliveries out of order or twice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<u64>,
+    /// Resident bytes of a connection that did nothing but the handshake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_conn_fresh: Option<f64>,
+    /// Resident bytes of a connection after an echo of 16 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_conn_after16k: Option<f64>,
+    /// Resident bytes that stay behind for each connection that was opened and closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_per_closed: Option<f64>,
+}
+
+impl Report {
+    /// Sets the rate and the processor time of `ops` operations.
+    pub fn set_cost(&mut self, ops: u64, elapsed: Duration, cpu_ns: u64) {
+        self.ops = Some(ops);
+        self.seconds = Some(elapsed.as_secs_f64());
+        if ops > 0 {
+            self.rate = Some(float(ops) / elapsed.as_secs_f64().max(1e-9));
+            self.server_cpu_us_per_op = Some(float(cpu_ns) / 1000.0 / float(ops));
+        }
+    }
+
+    /// Sets median and 99th percentile from a histogram of nanoseconds.
+    pub fn set_times(&mut self, times_ns: &Histogram<u64>) {
+        if !times_ns.is_empty() {
+            self.p50_us = Some(float(times_ns.value_at_quantile(0.5)) / 1000.0);
+            self.p99_us = Some(float(times_ns.value_at_quantile(0.99)) / 1000.0);
+        }
+    }
+}
+
+/// An empty histogram of nanoseconds, up to a minute.
+///
+/// # Errors
+///
+/// Never with these bounds, which is for the library to know.
+pub fn times() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
+    Histogram::new_with_bounds(1, 60_000_000_000, 3)
+}
+
+/// A count as a number to divide by; exact below 2^53, far more than is ever counted here.
+#[must_use]
+pub fn float(count: u64) -> f64 {
+    count as f64
+}
+
+/// Growth from `before` to `after` for each of `count`, which may be negative.
+#[must_use]
+pub fn growth_per(before: u64, after: u64, count: u64) -> f64 {
+    (float(after) - float(before)) / float(count.max(1))
+}

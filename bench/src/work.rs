@@ -1,0 +1,11 @@
+//! The kinds of work: each drives the engine, takes the server's figures around what it counts, and reports.
+
+pub mod broadcast;
+pub mod churn;
+pub mod echo;
+pub mod idle;
+
+// The figures of a server come from `/proc`, so only Linux has them.
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;

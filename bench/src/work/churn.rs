@@ -1,0 +1,57 @@
+//! Churn: round after round of connections that are opened, made ready and closed again; what stays behind is a leak.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::engine::{Engine, NoJob};
+use crate::kernel::Meter;
+use crate::report::{Report, growth_per};
+
+/// What to do.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct ChurnPlan {
+    /// Connections of a round.
+    #[arg(long, default_value_t = 10_000)]
+    pub connections: usize,
+    /// Rounds.
+    #[arg(long, default_value_t = 10)]
+    pub rounds: u8,
+    /// Time of rest between rounds, before memory is read.
+    #[arg(long, default_value_t = 300)]
+    pub settle_ms: u64,
+}
+
+/// Runs the plan and reports. Memory is compared from the end of the first round to the end of the last.
+///
+/// # Errors
+///
+/// When a connection cannot be opened or the server's figures cannot be read.
+pub fn run(engine: &mut Engine, meter: Meter, plan: ChurnPlan) -> Result<Report> {
+    let cpu_before = meter.cpu()?;
+    let mut opening = Duration::ZERO;
+    let mut rss_after_first = None;
+    let mut rss_after_last = 0;
+    for round in 0..plan.rounds {
+        // Ports of closed connections rest for a while; another address of the loopback has its own.
+        engine.set_source(2 + round % 200);
+        let begin = Instant::now();
+        engine.open(plan.connections)?;
+        opening += begin.elapsed();
+        engine.close_all();
+        engine.run_for(&mut NoJob, Duration::from_millis(plan.settle_ms))?;
+        rss_after_last = meter.rss()?;
+        rss_after_first.get_or_insert(rss_after_last);
+    }
+    let cpu_ns = meter.cpu()?.since(&cpu_before);
+    let per_round = u64::try_from(plan.connections)?;
+    let mut report =
+        Report { connections: plan.connections, failed: engine.failed_count(), ..Report::default() };
+    report.set_cost(per_round * u64::from(plan.rounds), opening, cpu_ns);
+    if plan.rounds > 1 {
+        let closed = per_round * u64::from(plan.rounds - 1);
+        report.bytes_per_closed =
+            Some(growth_per(rss_after_first.unwrap_or_default(), rss_after_last, closed));
+    }
+    Ok(report)
+}

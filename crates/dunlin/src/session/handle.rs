@@ -1,0 +1,500 @@
+//! The session handle: what a handler holds of a client.
+//!
+//! Invariants: a session ends once, and whatever is asked of it afterwards gets a typed answer; pushes never wait;
+//! locks are held for a queue operation and never across user code.
+
+use std::any::Any;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dunlin_wire::ClientAbilities;
+use tokio::time::Instant;
+
+use super::attributes::Attributes;
+use super::outbox::{Outbox, Queued, Refused};
+use super::outgoing::{Outgoing, PushError};
+use super::{CloseReason, Pushed, SessionId};
+use crate::edge::{ShardHandle, SlotKey};
+use crate::event::Event;
+use crate::group::GroupInner;
+
+/// How a client is connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Packets on a plain TCP stream.
+    Tcp,
+    /// Packets in WebSocket messages.
+    WebSocket,
+}
+
+/// The session is over; nothing reaches the client any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the session is closed")]
+pub struct SessionClosed;
+
+/// Why a uid could not be bound to a session.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The session is over.
+    #[error("the session is closed")]
+    Closed,
+    /// The session is bound to another uid; unbind it first.
+    #[error("the session is already bound to uid `{uid}`")]
+    AlreadyBound {
+        /// The uid it is bound to.
+        uid: Arc<str>,
+    },
+    /// An empty uid names nobody.
+    #[error("a uid may not be empty")]
+    Empty,
+}
+
+type CloseCallback = Box<dyn FnOnce(&Session, &CloseReason) + Send>;
+
+/// One client on this node, from its handshake to its end. Cloning is cheap and every clone is the same session.
+///
+/// A handle may outlive its connection: pushes then fail with [`PushError::Closed`], the rest keeps answering.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+/// What makes a session; see the fields' getters on [`Session`].
+pub(crate) struct SessionSeed {
+    pub(crate) id: SessionId,
+    pub(crate) slot: SlotKey,
+    pub(crate) shard: Arc<ShardHandle>,
+    pub(crate) remote_addr: Option<SocketAddr>,
+    pub(crate) transport: Transport,
+    pub(crate) abilities: ClientAbilities,
+    pub(crate) is_pitaya: bool,
+}
+
+struct Inner {
+    id: SessionId,
+    slot: SlotKey,
+    shard: Arc<ShardHandle>,
+    connected_at: Instant,
+    remote_addr: Option<SocketAddr>,
+    transport: Transport,
+    abilities: ClientAbilities,
+    is_pitaya: bool,
+    is_closed: AtomicBool,
+    /// The shard has been told that there is something to write, and has not looked yet.
+    is_dirty: AtomicBool,
+    out: Mutex<Out>,
+    state: Mutex<Option<Box<State>>>,
+}
+
+#[derive(Default)]
+struct Out {
+    outbox: Outbox,
+    /// Set once: no push is taken any more, the shard ends the connection after what is queued.
+    closing: Option<CloseReason>,
+}
+
+/// What most sessions of an idle crowd do not have, so it is made when first needed.
+#[derive(Default)]
+struct State {
+    uid: Option<Arc<str>>,
+    attributes: Attributes,
+    groups: Vec<Arc<GroupInner>>,
+    on_close: Vec<CloseCallback>,
+    is_over: bool,
+}
+
+impl Session {
+    pub(crate) fn new(seed: SessionSeed) -> Self {
+        Self(Arc::new(Inner {
+            id: seed.id,
+            slot: seed.slot,
+            shard: seed.shard,
+            connected_at: Instant::now(),
+            remote_addr: seed.remote_addr,
+            transport: seed.transport,
+            abilities: seed.abilities,
+            is_pitaya: seed.is_pitaya,
+            is_closed: AtomicBool::new(false),
+            is_dirty: AtomicBool::new(false),
+            out: Mutex::default(),
+            state: Mutex::new(None),
+        }))
+    }
+
+    /// The session's id, unique across nodes and restarts.
+    #[must_use]
+    pub fn id(&self) -> SessionId {
+        self.0.id
+    }
+
+    /// The address the client connects from; `None` for an in-process client.
+    #[must_use]
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.0.remote_addr
+    }
+
+    /// How the client is connected.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.0.transport
+    }
+
+    /// When the session began, on the runtime's clock.
+    #[must_use]
+    pub fn connected_at(&self) -> Instant {
+        self.0.connected_at
+    }
+
+    /// How long the session has lasted.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.0.connected_at.elapsed()
+    }
+
+    /// Whether the session is over or about to end.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed.load(Ordering::Acquire)
+    }
+
+    /// The uid bound to the session, if any.
+    #[must_use]
+    pub fn uid(&self) -> Option<Arc<str>> {
+        self.state().as_ref().and_then(|state| state.uid.clone())
+    }
+
+    /// Binds the session to a user. Binding the uid it already has does nothing.
+    ///
+    /// It is `async` because a uid may have to be agreed on with other nodes; on one node it does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`] when the session is closed or bound to another uid, or the uid is empty.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it is ready, the future has bound nothing.
+    #[expect(clippy::unused_async, reason = "agreeing with other nodes will wait here; handlers must not change then")]
+    pub async fn bind(&self, uid: impl Into<Arc<str>> + Send) -> Result<(), BindError> {
+        let uid: Arc<str> = uid.into();
+        if uid.is_empty() {
+            return Err(BindError::Empty);
+        }
+        {
+            let mut guard = self.state();
+            let state = guard.get_or_insert_default();
+            if state.is_over {
+                return Err(BindError::Closed);
+            }
+            match &state.uid {
+                Some(bound) if *bound == uid => return Ok(()),
+                Some(bound) => return Err(BindError::AlreadyBound { uid: bound.clone() }),
+                None => state.uid = Some(uid.clone()),
+            }
+            self.0.shard.app.sessions.insert(uid, self.clone());
+        }
+        self.0.shard.app.hooks.bound(self);
+        Ok(())
+    }
+
+    /// Takes the uid off the session and returns it.
+    pub fn unbind(&self) -> Option<Arc<str>> {
+        let mut guard = self.state();
+        let uid = guard.as_mut()?.uid.take()?;
+        self.0.shard.app.sessions.remove(&uid, self.id());
+        Some(uid)
+    }
+
+    /// Keeps a value with the session, one for each type, and returns the one it replaces.
+    pub fn set<T: Any + Send + Sync>(&self, value: T) -> Option<T> {
+        self.state().get_or_insert_default().attributes.set(value)
+    }
+
+    /// A copy of the session's value of type `T`.
+    #[must_use]
+    pub fn get<T: Any + Clone>(&self) -> Option<T> {
+        self.state().as_ref()?.attributes.get::<T>().cloned()
+    }
+
+    /// Removes and returns the session's value of type `T`.
+    pub fn take<T: Any>(&self) -> Option<T> {
+        self.state().as_mut()?.attributes.remove()
+    }
+
+    /// Works on the session's value of type `T`, made by `make` when there is none yet.
+    ///
+    /// The session's state is locked meanwhile: keep `work` short and do not use the session in it.
+    pub fn with_or_insert<T: Any + Send + Sync, R>(
+        &self,
+        make: impl FnOnce() -> T,
+        work: impl FnOnce(&mut T) -> R,
+    ) -> Option<R> {
+        self.state().get_or_insert_default().attributes.get_or_insert_with(make).map(work)
+    }
+
+    /// Sends an event to the client. Queues it and never waits.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] when the session is closed, its queue is full, or the event cannot be encoded.
+    pub fn push<E: Event>(&self, event: &E) -> Result<Pushed, PushError> {
+        let app = &self.0.shard.app;
+        self.send(&mut Outgoing::event(app, event)?)
+    }
+
+    /// Sends bytes to the client under a route, as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`PushError`] when the session is closed, its queue is full, or the packet would be too long.
+    pub fn push_raw(&self, route: &str, body: impl Into<Bytes>) -> Result<Pushed, PushError> {
+        let app = &self.0.shard.app;
+        self.send(&mut Outgoing::raw(app, route, body.into()))
+    }
+
+    /// Ends the session after what is already queued: the client is told `reason` and disconnected.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionClosed`] when it was over already.
+    pub fn kick(&self, reason: impl Into<String>) -> Result<(), SessionClosed> {
+        self.end(CloseReason::Kicked { reason: reason.into() })
+    }
+
+    /// Ends the session after what is already queued, without a reason.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionClosed`] when it was over already.
+    pub fn close(&self) -> Result<(), SessionClosed> {
+        self.end(CloseReason::ByServer)
+    }
+
+    /// Calls `callback` once, on the session's shard, when the session has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionClosed`] when it is over already; the callback is then dropped uncalled.
+    pub fn on_close(
+        &self,
+        callback: impl FnOnce(&Self, &CloseReason) + Send + 'static,
+    ) -> Result<(), SessionClosed> {
+        let mut guard = self.state();
+        let state = guard.get_or_insert_default();
+        if state.is_over {
+            return Err(SessionClosed);
+        }
+        state.on_close.push(Box::new(callback));
+        Ok(())
+    }
+}
+
+/// The side the shard, the groups and the application see.
+impl Session {
+    pub(crate) fn slot(&self) -> SlotKey {
+        self.0.slot
+    }
+
+    pub(crate) fn shard(&self) -> &Arc<ShardHandle> {
+        &self.0.shard
+    }
+
+    /// What the client can take.
+    pub(crate) fn abilities(&self) -> ClientAbilities {
+        self.0.abilities
+    }
+
+    /// Whether the client is one of pitaya's, which differ in how errors look.
+    pub(crate) fn is_pitaya(&self) -> bool {
+        self.0.is_pitaya
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<Box<State>>> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn out(&self) -> MutexGuard<'_, Out> {
+        self.0.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a push and wakes the shard when it does not know yet.
+    pub(crate) fn send(&self, outgoing: &mut Outgoing<'_>) -> Result<Pushed, PushError> {
+        let (result, is_news) = self.offer(outgoing);
+        if is_news {
+            self.0.shard.inbox.wake_slot(self.0.slot);
+        }
+        result
+    }
+
+    /// Queues a push; the second value says whether the shard must be told to look at this session.
+    pub(crate) fn offer(&self, outgoing: &mut Outgoing<'_>) -> (Result<Pushed, PushError>, bool) {
+        if self.is_closed() {
+            return (Err(PushError::Closed), false);
+        }
+        let packet = match outgoing.packet_for(self) {
+            Ok(Some(packet)) => packet,
+            Ok(None) => return (Ok(Pushed::Queued), false),
+            Err(error) => return (Err(error), false),
+        };
+        let app = &self.0.shard.app;
+        let mut out = self.out();
+        if out.closing.is_some() {
+            return (Err(PushError::Closed), false);
+        }
+        let result = match out.outbox.push(packet, outgoing.key(), &app.gate.send_queue) {
+            Ok(pushed) => {
+                if let Pushed::Displaced { dropped } = pushed {
+                    app.stats.pushes_dropped.add(u64::from(dropped));
+                }
+                Ok(pushed)
+            }
+            Err(refused) => {
+                app.stats.pushes_refused.add(1);
+                if refused == Refused::Disconnect {
+                    self.begin_close(&mut out, CloseReason::TooSlow);
+                }
+                Err(PushError::QueueFull { disconnecting: refused == Refused::Disconnect })
+            }
+        };
+        drop(out);
+        (result, !self.0.is_dirty.swap(true, Ordering::AcqRel))
+    }
+
+    /// Queues an answer behind what waits already, for a socket that does not take more now.
+    /// `false` says that the client is too slow and will be disconnected.
+    pub(crate) fn queue_answer(&self, packet: Bytes) -> bool {
+        let limits = &self.0.shard.app.gate.send_queue;
+        let mut out = self.out();
+        let is_queued = out.outbox.answer(packet, limits).is_ok();
+        if !is_queued {
+            self.begin_close(&mut out, CloseReason::TooSlow);
+        }
+        is_queued
+    }
+
+    /// Asks for the end of the session. The first reason stands.
+    pub(crate) fn end(&self, reason: CloseReason) -> Result<(), SessionClosed> {
+        {
+            let mut out = self.out();
+            if out.closing.is_some() || self.is_closed() {
+                return Err(SessionClosed);
+            }
+            self.begin_close(&mut out, reason);
+        }
+        if !self.0.is_dirty.swap(true, Ordering::AcqRel) {
+            self.0.shard.inbox.wake_slot(self.0.slot);
+        }
+        Ok(())
+    }
+
+    fn begin_close(&self, out: &mut Out, reason: CloseReason) {
+        out.closing.get_or_insert(reason);
+        self.0.is_closed.store(true, Ordering::Release);
+    }
+
+    /// Whether something may be waiting to be written or done; cheap, for the shard's hot path.
+    pub(crate) fn has_output(&self) -> bool {
+        self.0.is_dirty.load(Ordering::Acquire)
+    }
+
+    /// Takes the shard's note that there is something to do; whatever is queued from now on raises it again.
+    pub(crate) fn clear_dirty(&self) {
+        self.0.is_dirty.store(false, Ordering::Release);
+    }
+
+    /// Notes, on the shard itself, that there is still something to do.
+    pub(crate) fn raise_dirty(&self) {
+        self.0.is_dirty.store(true, Ordering::Release);
+    }
+
+    /// Hands queued packets to `take` until it has enough (`false`) or there are no more. Returns the reason to
+    /// close when all is taken and the session is to end.
+    pub(crate) fn take_output(&self, mut take: impl FnMut(Queued) -> bool) -> Option<CloseReason> {
+        let mut out = self.out();
+        while let Some(queued) = out.outbox.pop() {
+            if !take(queued) {
+                break;
+            }
+        }
+        if out.outbox.is_empty() { out.closing.clone() } else { None }
+    }
+
+    /// Tells the queue how many bytes the socket has not taken yet.
+    pub(crate) fn set_unsent(&self, unsent: usize) {
+        self.out().outbox.set_unsent(unsent);
+    }
+
+    /// Ends the session for good: no push is taken, groups forget it, its callbacks run. Only the first call acts.
+    pub(crate) fn finish(&self, reason: &CloseReason) {
+        {
+            let mut out = self.out();
+            self.begin_close(&mut out, reason.clone());
+            out.outbox.clear();
+        }
+        let (uid, groups, callbacks) = {
+            let mut guard = self.state();
+            let state = guard.get_or_insert_default();
+            if std::mem::replace(&mut state.is_over, true) {
+                return;
+            }
+            (state.uid.clone(), std::mem::take(&mut state.groups), std::mem::take(&mut state.on_close))
+        };
+        if let Some(uid) = uid {
+            self.0.shard.app.sessions.remove(&uid, self.id());
+        }
+        for group in groups {
+            group.forget(self.id());
+        }
+        for callback in callbacks {
+            crate::app::contain("close callback", || callback(self, reason));
+        }
+        // Attributes stay readable in the callbacks; afterwards they go, so that a value which holds this very
+        // session does not keep it alive for ever.
+        let attributes = self.state().as_mut().map(|state| std::mem::take(&mut state.attributes));
+        drop(attributes);
+    }
+
+    /// Notes that the session joins `group`, if it is not over; `insert` runs under the session's lock, so that a
+    /// session which ends at the same time is either not inserted or forgotten afterwards.
+    pub(crate) fn join<R>(&self, group: &Arc<GroupInner>, insert: impl FnOnce() -> Option<R>) -> Result<Option<R>, SessionClosed> {
+        let mut guard = self.state();
+        let state = guard.get_or_insert_default();
+        if state.is_over {
+            return Err(SessionClosed);
+        }
+        let inserted = insert();
+        if inserted.is_some() {
+            state.groups.push(group.clone());
+        }
+        Ok(inserted)
+    }
+
+    /// Notes that the session left `group`.
+    pub(crate) fn leave(&self, group: &Arc<GroupInner>) {
+        if let Some(state) = self.state().as_mut() {
+            state.groups.retain(|joined| !Arc::ptr_eq(joined, group));
+        }
+    }
+}
+
+impl PartialEq for Session {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for Session {}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.0.id)
+            .field("transport", &self.0.transport)
+            .field("is_closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}

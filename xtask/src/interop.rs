@@ -1,0 +1,115 @@
+//! `cargo xtask interop`: a gate of ours, and clients that other people wrote.
+//!
+//! Starts the server example, lets every client make the same claims about it, and prints a table. What a claim
+//! means is decided by the drivers in `interop/js` and `interop/go` and by the script in `interop/golden`; here they
+//! are only run, in bounded time, and counted. Read next: `interop/drivers.rs`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+mod drivers;
+mod process;
+mod server;
+mod table;
+
+use server::Server;
+use table::{Outcome, Row, Table};
+
+/// How long building the example may take on a cold machine.
+const BUILD_TIME: Duration = Duration::from_secs(1200);
+
+/// Which interop run to make.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Interop {
+    /// Lets third-party clients talk to a gate of ours.
+    Clients(ClientsArgs),
+}
+
+/// What `interop clients` can be told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ClientsArgs {
+    /// A client that cannot be had here (no Node, no Go, no registry) is no failure.
+    #[arg(long)]
+    allow_missing: bool,
+    /// Runs only clients whose name contains this.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Uses a server that is running already, as NAME=ADDR pairs such as `plain=127.0.0.1:3250`, instead of the example.
+    #[arg(long, value_name = "NAME=ADDR", value_delimiter = ',')]
+    server: Vec<String>,
+}
+
+impl Interop {
+    /// Makes the run.
+    ///
+    /// # Errors
+    ///
+    /// When a claim does not hold, a client cannot be had, or the server does not start.
+    pub(crate) fn run(&self) -> Result<()> {
+        match self {
+            Self::Clients(args) => clients(args),
+        }
+    }
+}
+
+fn clients(args: &ClientsArgs) -> Result<()> {
+    let root = root()?;
+    let server = if args.server.is_empty() {
+        Server::start(&build_server(&root)?)?
+    } else {
+        Server::given(&args.server)?
+    };
+    let wanted = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+
+    let mut table = Table::default();
+    if wanted(drivers::GOLDEN) {
+        table.rows.extend(drivers::golden(&root, &server)?);
+    }
+    table.rows.extend(drivers::live(&root, &server, &wanted));
+    table.print();
+    drop(server);
+    verdict(&table.rows, args.allow_missing)
+}
+
+fn verdict(rows: &[Row], allows_missing: bool) -> Result<()> {
+    let cells = || rows.iter().flat_map(|row| &row.cells);
+    let failed = cells().filter(|cell| matches!(cell.outcome, Outcome::Failed(_))).count();
+    let missing = rows.iter().filter(|row| row.missing.is_some()).count();
+    if failed > 0 {
+        bail!("{failed} claims do not hold");
+    }
+    if missing > 0 && !allows_missing {
+        bail!("{missing} clients were not run; say --allow-missing where that is no failure");
+    }
+    if rows.iter().all(|row| row.missing.is_some()) && !allows_missing {
+        bail!("nothing was run");
+    }
+    Ok(())
+}
+
+/// The folder of the workspace.
+fn root() -> Result<PathBuf> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(manifest.parent().context("xtask lies in the workspace")?.to_owned())
+}
+
+/// Builds the server under test and says where it is.
+fn build_server(root: &Path) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = std::process::Command::new(cargo);
+    command.current_dir(root);
+    command.args(["build", "--package", "dunlin", "--example", "interop_server"]);
+    command.args(["--message-format", "json-render-diagnostics"]);
+    let built = process::run(command, BUILD_TIME).context("cannot build the server example")?;
+    if !built.is_success {
+        bail!("the server example does not build:\n{}", built.stderr);
+    }
+    let messages =
+        built.stdout.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut examples = messages.filter(|message| message["target"]["name"] == "interop_server");
+    let example = examples.next_back();
+    let executable = example.as_ref().and_then(|message| message["executable"].as_str());
+    Ok(executable.context("cargo does not name the server example")?.into())
+}

@@ -1,0 +1,147 @@
+//! The table of clients and claims, as text.
+
+/// What became of one claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It held, and this is what was seen.
+    Held(String),
+    /// It did not hold, and this is why.
+    Failed(String),
+}
+
+/// One claim of one client.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub(crate) claim: String,
+    pub(crate) outcome: Outcome,
+}
+
+/// One client against one server.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) client: String,
+    pub(crate) server: String,
+    pub(crate) cells: Vec<Cell>,
+    /// Why the client was not run.
+    pub(crate) missing: Option<String>,
+}
+
+/// All clients against all servers.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Row {
+    /// A client that was not run.
+    pub(crate) fn missing(client: &str, server: &str, why: &str) -> Self {
+        let (client, server) = (client.to_owned(), server.to_owned());
+        Self { client, server, cells: Vec::new(), missing: Some(why.to_owned()) }
+    }
+
+    fn mark(&self, claim: &str) -> &'static str {
+        match self.cells.iter().find(|cell| cell.claim == claim).map(|cell| &cell.outcome) {
+            Some(Outcome::Held(_)) => "ok",
+            Some(Outcome::Failed(_)) => "FAIL",
+            None => "-",
+        }
+    }
+}
+
+impl Table {
+    /// Every claim that some client makes, in the order of their first appearance.
+    fn claims(&self) -> Vec<&str> {
+        let mut claims = Vec::new();
+        for cell in self.rows.iter().flat_map(|row| &row.cells) {
+            if !claims.contains(&cell.claim.as_str()) {
+                claims.push(cell.claim.as_str());
+            }
+        }
+        claims
+    }
+
+    /// The table, then a line for each failure and each client that was not run.
+    pub(crate) fn render(&self) -> String {
+        let claims = self.claims();
+        let longest = |texts: &mut dyn Iterator<Item = &str>| texts.map(str::len).max().unwrap_or(0);
+        let client_len = longest(&mut self.rows.iter().map(|row| row.client.as_str())).max("client".len());
+        let server_len = longest(&mut self.rows.iter().map(|row| row.server.as_str())).max("server".len());
+
+        let mut text = format!("{:client_len$}  {:server_len$}", "client", "server");
+        for claim in &claims {
+            text.push_str(&format!("  {claim:4}"));
+        }
+        text.push('\n');
+        for row in &self.rows {
+            text.push_str(&format!("{:client_len$}  {:server_len$}", row.client, row.server));
+            if row.missing.is_some() {
+                text.push_str("  not run");
+            } else {
+                for claim in &claims {
+                    text.push_str(&format!("  {:width$}", row.mark(claim), width = claim.len().max(4)));
+                }
+            }
+            text.truncate(text.trim_end().len());
+            text.push('\n');
+        }
+        for row in &self.rows {
+            if let Some(why) = &row.missing {
+                text.push_str(&format!("\nnot run: {} on {}: {why}", row.client, row.server));
+            }
+            for cell in &row.cells {
+                if let Outcome::Failed(why) = &cell.outcome {
+                    text.push_str(&format!(
+                        "\nFAIL: {} on {}, {}: {why}",
+                        row.client, row.server, cell.claim
+                    ));
+                }
+            }
+        }
+        text
+    }
+
+    /// Prints the table.
+    #[expect(clippy::print_stdout, reason = "the table is what the command is for")]
+    pub(crate) fn print(&self) {
+        println!("{}", self.render());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cell, Outcome, Row, Table};
+
+    #[test]
+    fn a_table_shows_every_claim_and_says_why() {
+        let cell = |claim: &str, outcome| Cell { claim: claim.to_owned(), outcome };
+        let table = Table {
+            rows: vec![
+                Row {
+                    client: "a".into(),
+                    server: "plain".into(),
+                    cells: vec![
+                        cell("handshake", Outcome::Held("fine".into())),
+                        cell("kick", Outcome::Failed("no reason".into())),
+                    ],
+                    missing: None,
+                },
+                Row {
+                    client: "longer".into(),
+                    server: "dict".into(),
+                    cells: vec![cell("push", Outcome::Held("fine".into()))],
+                    missing: None,
+                },
+                Row::missing("c", "dict", "no Go here"),
+            ],
+        };
+        let expected = "\
+client  server  handshake  kick  push
+a       plain   ok         FAIL  -
+longer  dict    -          -     ok
+c       dict    not run
+
+FAIL: a on plain, kick: no reason
+not run: c on dict: no Go here";
+        assert_eq!(table.render(), expected);
+    }
+}
