@@ -52,7 +52,6 @@ pub(crate) use push_filter::PushFilters;
 pub use rate_limit::{RateLimit, RateLimited};
 pub(crate) use router::{Router, RoutesByCode};
 pub use serial::{SerialHook, SerialMount};
-pub(crate) use set::Services;
 pub use set::{BuildError, ServiceSet};
 pub use shared::{SharedHook, SharedMount};
 pub(crate) use tasks::{Tasks, TasksEnded, contain};

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::call::CallFuture;
-use super::entry::{CallFn, RouteKind};
+use super::entry::{CallFn, RouteInfo, RouteKind};
 use super::lifecycle::Component;
 use super::parts::Needs;
 use super::serial::{self, SerialMount};
@@ -63,6 +63,20 @@ pub struct PendingRoute {
     pub(super) call: CallFn,
     pub(super) service: Arc<dyn Any + Send + Sync>,
     pub(super) serializer: Option<SerializerKind>,
+}
+
+impl PendingRoute {
+    pub(super) fn info(&self) -> RouteInfo {
+        RouteInfo {
+            name: self.name.as_str().into(),
+            kind: self.kind,
+            is_concurrent: self.is_concurrent,
+            is_serial: self.is_serial,
+            payload_type: self.needs.payload.map(|value| value.name),
+            reply_type: self.needs.reply.map(|value| value.name),
+            docs: self.docs,
+        }
+    }
 }
 
 /// What of a route does not come from its [`RouteSpec`].

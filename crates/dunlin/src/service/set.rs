@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_wire::ROUTE_LEN_MAX;
-use hashbrown::HashMap;
+use hashbrown::HashSet;
 use tower_layer::Layer;
 
 use super::call::{Call, Handler, Reply};
@@ -193,22 +193,13 @@ impl ServiceSet {
     ///
     /// [`BuildError`] with the first thing that could not work.
     pub(crate) fn build(self, groups: Groups) -> Result<Services, BuildError> {
-        for PendingComponent { component, needs } in &self.components {
-            self.check_states(needs, component.name())?;
-        }
-        for route in &self.routes {
-            self.check_route(route)?;
-        }
+        self.check()?;
         let parts = Arc::new(AppParts::new(self.states, groups, self.call_timeout));
-        let mut routes =
-            HashMap::with_capacity_and_hasher(self.routes.len(), foldhash::fast::RandomState::default());
-        for pending in self.routes {
+        let routes = self.routes.into_iter().map(|pending| {
             let entry = entry_of(pending, &self.serializer, &parts);
-            let name = entry.name().clone();
-            if routes.insert(name.clone(), Arc::new(entry)).is_some() {
-                return Err(BuildError::DuplicateRoute { route: name.to_string() });
-            }
-        }
+            (entry.name().clone(), Arc::new(entry))
+        });
+        let routes = routes.collect();
         let layers = self.layers.into_iter().rev().fold(CallService::handler(), |inner, add| add(inner));
         let components = self.components.into_iter().map(|pending| pending.component).collect();
         Ok(Services {
@@ -225,6 +216,32 @@ impl ServiceSet {
             errors: self.errors,
             parts,
         })
+    }
+
+    /// What tools may know of the routes, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] as [`build`](Self::build) would give it.
+    pub(crate) fn infos(&self) -> Result<Vec<Arc<RouteInfo>>, BuildError> {
+        self.check()?;
+        let mut infos: Vec<_> = self.routes.iter().map(|pending| Arc::new(pending.info())).collect();
+        infos.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(infos)
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        for PendingComponent { component, needs } in &self.components {
+            self.check_states(needs, component.name())?;
+        }
+        let mut names = HashSet::with_hasher(foldhash::fast::RandomState::default());
+        for route in &self.routes {
+            self.check_route(route)?;
+            if !names.insert(&*route.name) {
+                return Err(BuildError::DuplicateRoute { route: route.name.clone() });
+            }
+        }
+        Ok(())
     }
 
     fn check_route(&self, route: &PendingRoute) -> Result<(), BuildError> {
@@ -252,15 +269,7 @@ impl ServiceSet {
 
 fn entry_of(pending: PendingRoute, serializer: &SerializerKind, parts: &Arc<AppParts>) -> RouteEntry {
     RouteEntry {
-        info: Arc::new(RouteInfo {
-            name: pending.name.into(),
-            kind: pending.kind,
-            is_concurrent: pending.is_concurrent,
-            is_serial: pending.is_serial,
-            payload_type: pending.needs.payload.map(|value| value.name),
-            reply_type: pending.needs.reply.map(|value| value.name),
-            docs: pending.docs,
-        }),
+        info: Arc::new(pending.info()),
         call: pending.call,
         service: pending.service,
         serializer: pending.serializer.unwrap_or_else(|| serializer.clone()),
