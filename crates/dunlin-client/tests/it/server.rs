@@ -251,8 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     async fn handle_packets(&mut self, bytes: &[u8]) -> Step {
         let mut input = bytes;
         let mut count = 0;
-        loop {
-            let Some(packet) = self.packets.decode(&mut input, 1 << 20).unwrap() else { break };
+        while let Some(packet) = self.packets.decode(&mut input, 1 << 20).unwrap() {
             let packet = Packet { kind: packet.kind, body: Cow::Owned(packet.body.into_owned()) };
             count += 1;
             assert!(!self.behaviour.is_websocket || count == 1, "old servers take one packet in a message");
