@@ -1,6 +1,6 @@
 //! `#[derive(Event)]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned as _;
@@ -56,10 +56,11 @@ pub(crate) fn expand(item: TokenStream) -> Result<TokenStream> {
         return Err(Error::new(second.span(), "an event has one route"));
     }
     let EventArgs { route, key, is_protobuf } = attribute.parse_args()?;
+    let at = Span::call_site().located_at(item.ident.span());
     let encode = if is_protobuf {
-        quote_spanned!(item.ident.span()=> ::dunlin::service::codegen::encode_proto(self, out))
+        quote_spanned!(at=> ::dunlin::service::codegen::encode_proto(self, out))
     } else {
-        quote_spanned!(item.ident.span()=> serializer.serialize(self, out))
+        quote_spanned!(at=> serializer.serialize(self, out))
     };
     let coalesce_key = key.map(|key| {
         let key = key_expression(&item, &key);

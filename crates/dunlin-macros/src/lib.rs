@@ -50,7 +50,7 @@ use proc_macro::TokenStream;
 /// `Timers`. Methods without an attribute are left alone.
 #[proc_macro_attribute]
 pub fn service(options: TokenStream, block: TokenStream) -> TokenStream {
-    service::expand(options.into(), block.into()).into()
+    service::expand(options.into(), &block.into()).into()
 }
 
 /// Makes a type an event, to be pushed to clients under one route.

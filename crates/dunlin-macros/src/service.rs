@@ -30,7 +30,7 @@ impl Mistakes {
     }
 }
 
-pub(crate) fn expand(options: TokenStream, block: TokenStream) -> TokenStream {
+pub(crate) fn expand(options: TokenStream, block: &TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let options = mistakes.take(syn::parse2::<ServiceOptions>(options)).unwrap_or_default();
     let mut block = match syn::parse2::<ItemImpl>(block.clone()) {

@@ -256,13 +256,9 @@ impl TimerSet {
     pub(crate) fn timers(&self) -> &Timers {
         self.0.get_or_init(|| Timers::new(SESSION_TIMERS_MAX, None))
     }
-
-    /// Stops every timer and takes no more.
-    pub(crate) fn end(&self) {
-        self.timers().end();
-    }
 }
 
+/// However the session lets go of the set, its timers stop.
 impl Drop for TimerSet {
     fn drop(&mut self) {
         if let Some(timers) = self.0.get() {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{ItemImpl, LitStr, Type};
@@ -78,9 +78,9 @@ pub(super) fn service(
 fn mounted(self_ty: &Type, options: &ServiceOptions) -> TokenStream {
     let mailbox = options.mailbox;
     if options.is_serial {
-        quote_spanned!(self_ty.span()=> mount.serial::<Self>(self, #mailbox))
+        quote_spanned!(at(self_ty.span())=> mount.serial::<Self>(self, #mailbox))
     } else {
-        quote_spanned!(self_ty.span()=> mount.shared::<Self>(self))
+        quote_spanned!(at(self_ty.span())=> mount.shared::<Self>(self))
     }
 }
 
@@ -121,13 +121,13 @@ fn route_statement(method: &Method, role: &CallRole, route: &str, options: &Serv
 
 fn route_needs(method: &Method, role: &CallRole) -> TokenStream {
     let arguments = method.arguments.iter();
-    let arguments =
-        arguments.map(|ty| quote_spanned!(ty.span()=> <#ty as ::dunlin::service::Extract>::needs(needs);));
+    let arguments = arguments
+        .map(|ty| quote_spanned!(at(ty.span())=> <#ty as ::dunlin::service::Extract>::needs(needs);));
     let output = method.output_type();
     // A type that cannot be named tells nothing about itself.
     let is_told = role.is_request && output.to_string() != "_";
     let output = is_told.then(
-        || quote_spanned!(method.span()=> <#output as ::dunlin::service::RequestOutput>::needs(needs);),
+        || quote_spanned!(at(method.span())=> <#output as ::dunlin::service::RequestOutput>::needs(needs);),
     );
     quote! {
         |needs: &mut ::dunlin::service::Needs| {
@@ -142,7 +142,7 @@ fn call_body(method: &Method, role: &CallRole, options: &ServiceOptions) -> Toke
     let names = argument_names(method);
     let types = &method.arguments;
     let extracted = names.iter().zip(types).map(|(name, ty)| {
-        quote_spanned!(ty.span()=> let #name = <#ty as ::dunlin::service::Extract>::extract(&mut call)?;)
+        quote_spanned!(at(ty.span())=> let #name = <#ty as ::dunlin::service::Extract>::extract(&mut call)?;)
     });
     let one_reader = (types.len() > 1).then(|| {
         quote! {
@@ -154,23 +154,23 @@ fn call_body(method: &Method, role: &CallRole, options: &ServiceOptions) -> Toke
     let ident = &method.ident;
     let ty = method.output_type();
     let output = if options.is_serial {
-        quote_spanned! {method.span()=>
+        quote_spanned! {at(method.span())=>
             ::dunlin::service::codegen::ask::<Self, #ty, _>(&call, move |service| {
                 ::std::boxed::Box::pin(async move { Self::#ident(service, #(#names),*).await })
             }).await?
         }
     } else {
-        quote_spanned! {method.span()=>
+        quote_spanned! {at(method.span())=>
             Self::#ident(::dunlin::service::codegen::service_of::<Self>(&call)?, #(#names),*).await
         }
     };
     let finish = if role.is_request {
-        quote_spanned!(method.span()=> <#ty as ::dunlin::service::RequestOutput>::finish(output, &call))
+        quote_spanned!(at(method.span())=> <#ty as ::dunlin::service::RequestOutput>::finish(output, &call))
     } else {
-        quote_spanned!(method.span()=>
+        quote_spanned!(at(method.span())=>
             ::dunlin::service::codegen::finish_notify(<#ty as ::dunlin::service::NotifyOutput>::outcome(output), &call))
     };
-    quote_spanned! {method.span()=>
+    quote_spanned! {at(method.span())=>
         ::std::boxed::Box::pin(async move {
             #one_reader
             #(#extracted)*
@@ -186,9 +186,9 @@ fn hook_parts(method: &Method) -> (TokenStream, TokenStream) {
     let types = &method.arguments;
     let needs = types
         .iter()
-        .map(|ty| quote_spanned!(ty.span()=> <#ty as ::dunlin::service::FromApp>::app_needs(needs);));
+        .map(|ty| quote_spanned!(at(ty.span())=> <#ty as ::dunlin::service::FromApp>::app_needs(needs);));
     let taken = names.iter().zip(types).map(|(name, ty)| {
-        quote_spanned!(ty.span()=> let #name = <#ty as ::dunlin::service::FromApp>::from_app(app)?;)
+        quote_spanned!(at(ty.span())=> let #name = <#ty as ::dunlin::service::FromApp>::from_app(app)?;)
     });
     let ident = &method.ident;
     let ty = method.output_type();
@@ -198,7 +198,7 @@ fn hook_parts(method: &Method) -> (TokenStream, TokenStream) {
             #(#needs)*
         }
     };
-    let body = quote_spanned! {method.span()=>
+    let body = quote_spanned! {at(method.span())=>
         |service, app| {
             ::std::boxed::Box::pin(async move {
                 let _ = app;
@@ -213,4 +213,9 @@ fn hook_parts(method: &Method) -> (TokenStream, TokenStream) {
 
 fn argument_names(method: &Method) -> Vec<proc_macro2::Ident> {
     (0..method.arguments.len()).map(|at| format_ident!("argument_{at}")).collect()
+}
+
+/// Generated code that an error should point at as if it stood there, and lints should know as generated.
+fn at(span: Span) -> Span {
+    Span::call_site().located_at(span)
 }

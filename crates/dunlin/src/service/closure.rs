@@ -59,6 +59,10 @@ pub trait NotifyFn<Args>: Send + Sync + Sized + 'static {
 }
 
 /// Stops the build when more than one argument reads the payload.
+///
+/// # Panics
+///
+/// Then, while the caller is compiled.
 pub const fn one_reads_the_body(arguments: &[bool]) {
     let mut readers = 0;
     let mut at = 0;

@@ -51,13 +51,16 @@ pub(super) trait Component: Send + 'static {
 
     /// Begins to take calls and to tick; called after all services have been through [`Stage::AfterInit`].
     fn open(&mut self) -> BoxFuture<'_, Result<()>>;
+
+    /// Ends what `start` began; called when [`Stage::Init`] failed, so that no other hook runs.
+    fn abandon(&mut self);
 }
 
 /// Starts and stops the services of one application.
 pub(crate) struct Lifecycle {
     parts: Arc<AppParts>,
     components: Vec<Box<dyn Component>>,
-    /// So many components, from the first on, have been started.
+    /// So many components, from the first on, have been initialised.
     started: usize,
 }
 
@@ -88,8 +91,11 @@ impl Lifecycle {
     async fn try_start(&mut self, deadline: Instant) -> Result<(), StartError> {
         for component in &mut self.components {
             component.start(&self.parts).map_err(|source| failed(&**component, Stage::Init, source))?;
+            if let Err(error) = enter(&mut **component, Stage::Init, deadline).await {
+                component.abandon();
+                return Err(error);
+            }
             self.started += 1;
-            enter(&mut **component, Stage::Init, deadline).await?;
         }
         for component in &mut self.components {
             enter(&mut **component, Stage::AfterInit, deadline).await?;

@@ -130,7 +130,7 @@ where
         Box::pin(async move {
             let outcome = limited("serial handler", limit, async { work(service).await }).await;
             // The caller may have gone while the handler ran.
-            let _ = answer.send(outcome);
+            drop(answer.send(outcome));
         })
     }
 }
@@ -202,5 +202,9 @@ impl<S: Send + 'static> Component for SerialComponent<S> {
 
     fn open(&mut self) -> BoxFuture<'_, Result<()>> {
         self.tell(None)
+    }
+
+    fn abandon(&mut self) {
+        self.control = None;
     }
 }

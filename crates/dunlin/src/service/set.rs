@@ -86,7 +86,8 @@ pub(crate) struct Services {
     pub(crate) push_filters: PushFilters,
     pub(crate) serializer: SerializerKind,
     pub(crate) errors: ErrorEncoder,
-    pub(crate) parts: Arc<AppParts>,
+    #[cfg(test)]
+    pub(super) parts: Arc<AppParts>,
 }
 
 impl ServiceSet {
@@ -214,6 +215,7 @@ impl ServiceSet {
             push_filters: self.filters,
             serializer: self.serializer,
             errors: self.errors,
+            #[cfg(test)]
             parts,
         })
     }

@@ -113,6 +113,8 @@ impl<S: Send + Sync + 'static> Component for SharedComponent<S> {
     fn open(&mut self) -> BoxFuture<'_, Result<()>> {
         Box::pin(std::future::ready(self.begin_ticks()))
     }
+
+    fn abandon(&mut self) {}
 }
 
 impl<S: Send + Sync + 'static> SharedComponent<S> {

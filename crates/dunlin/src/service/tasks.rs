@@ -46,7 +46,7 @@ impl Tasks {
     pub(crate) fn start(&self) {
         if let Ok(handle) = Handle::try_current() {
             // A second start changes nothing.
-            let _ = self.0.runtime.set(handle);
+            self.0.runtime.get_or_init(|| handle);
         }
     }
 

@@ -105,7 +105,7 @@ async fn stopping_a_timer_does_not_cut_what_it_is_doing() {
     settle().await;
     advance(Duration::from_secs(1)).await;
     settle().await;
-    set.end();
+    drop(set);
     advance(Duration::from_secs(10)).await;
     settle().await;
     assert_eq!(fired(), 1);

@@ -101,7 +101,7 @@ impl<S: Send + 'static> Actor<S> {
             Some(stage) => self.enter(stage).await,
         };
         // The application may have given up waiting.
-        let _ = control.done.send(outcome);
+        drop(control.done.send(outcome));
     }
 
     fn open(&mut self) {
