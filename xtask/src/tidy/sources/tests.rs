@@ -78,7 +78,7 @@ fn unfinished_work_is_found_by_line() {
 }
 
 #[test]
-fn test_named_with_a_prefix_is_found() {
+fn prefix_of_a_test_name_is_found() {
     let text = |name| format!("    #[tokio::test(start_paused = true)]\n    async fn {name}() {{}}\n");
     assert_eq!(test_names(&source("src/a.rs", &text("test_heartbeat"))).len(), 1);
     assert_eq!(test_names(&source("src/a.rs", &text("late_heartbeat_closes_the_session"))), []);
