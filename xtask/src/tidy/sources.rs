@@ -82,7 +82,7 @@ fn first_line(file: &Source) -> Option<Finding> {
     let markers: &[&str] = match file.extension() {
         "rs" => &["//!"],
         "css" => &["/*"],
-        "sh" | "run" => &["#"],
+        "sh" => &["#"],
         _ => &["//", "/*", "#", "<!--"],
     };
     let words = markers.iter().find_map(|marker| line.strip_prefix(marker));
