@@ -3,6 +3,7 @@
 mod bench;
 mod golden;
 mod interop;
+mod tidy;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -22,11 +23,14 @@ enum Chore {
     /// Let clients that other people wrote talk to a gate of ours.
     #[command(subcommand)]
     Interop(interop::Interop),
+    /// Check the rules of the tree that no compiler checks.
+    Tidy,
 }
 
 fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Interop(interop) => interop.run(),
+        Chore::Tidy => tidy::run(),
     }
 }

@@ -66,6 +66,7 @@ async function join() {
       keepName(answer.you);
       view.drawNotice(notice);
       changed();
+      measureSoon();
       return;
     } catch (error) {
       if (error.code !== 409) {
@@ -145,8 +146,8 @@ function changed() {
 function draw() {
   drawing = false;
   drawConnection();
-  view.drawLines(room);
   view.drawMembers(room);
+  view.drawLines(room);
   drawFigures();
 }
 
@@ -177,6 +178,12 @@ function snapshot() {
     requestTime: requests.last,
     echoTime: echoes.last,
   };
+}
+
+// The first measurement waits until the page is drawn, or else it would measure the drawing.
+function measureSoon() {
+  if (window.requestIdleCallback) requestIdleCallback(measure, { timeout: 800 });
+  else setTimeout(measure, 300);
 }
 
 async function measure() {
@@ -259,6 +266,7 @@ function wireCopy() {
 wireTabs();
 wireForms();
 wireCopy();
+view.watchScroll();
 byId("second").href = roomName === "lobby" ? "./" : `./?room=${encodeURIComponent(roomName)}`;
 showSource(byId("source-lines"), "./chat.rs");
 setInterval(measure, PING_EVERY);

@@ -11,14 +11,14 @@ export function startFlock(svg, { frozen }) {
   const size = () => ({ width: svg.clientWidth || 1200, height: svg.clientHeight || 130 });
   const count = size().width < 700 ? 15 : 30;
   const birds = Array.from({ length: count }, () => newBird(svg, size(), random));
-  let time = 0;
+  let time = -6;
   let alarm = 0;
 
   const step = (seconds) => {
     time += seconds;
     alarm = Math.max(0, alarm - seconds * 1.4);
     const target = targetAt(time, size());
-    for (const bird of birds) steer(bird, birds, { target, alarm, seconds });
+    for (const bird of birds) steer(bird, birds, { target, alarm, seconds, sky: size() });
     for (const bird of birds) move(bird, size(), seconds);
   };
 
@@ -72,13 +72,13 @@ function targetAt(time, { width, height }) {
   const [middle, reach] = width < 700 ? [0.72, 0.2] : [0.54, 0.26];
   return {
     x: width * (middle + reach * Math.sin(time * 0.19)),
-    y: height * (0.36 + 0.17 * Math.sin(time * 0.38 + 1)),
+    y: height * (0.36 + 0.17 * Math.sin(time * 0.38 - 1)),
   };
 }
 
-function steer(bird, birds, { target, alarm, seconds }) {
-  let ax = (target.x - bird.x) * 0.28;
-  let ay = (target.y - bird.y) * 0.75;
+function steer(bird, birds, { target, alarm, seconds, sky }) {
+  let ax = (target.x - bird.x) * 0.28 + atEdge(bird.x, sky.width, 60) * 1.5;
+  let ay = (target.y - bird.y) * 0.75 + atEdge(bird.y, sky.height * 0.82, 22) * 3;
   for (const other of birds) {
     if (other === bird) continue;
     const dx = bird.x - other.x;
@@ -99,6 +99,11 @@ function steer(bird, birds, { target, alarm, seconds }) {
   bird.vx += ax * seconds;
   bird.vy += ay * seconds;
   bird.rate = bird.rhythm * (1 + 0.7 * alarm);
+}
+
+// Near the sides the birds turn back, the harder the further out they are.
+function atEdge(at, end, margin) {
+  return Math.max(0, margin - at) - Math.max(0, at - (end - margin));
 }
 
 function move(bird, { height }, seconds) {

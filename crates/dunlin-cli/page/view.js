@@ -11,12 +11,21 @@ const byId = (id) => document.getElementById(id);
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const elements = new Map();
 let unseen = 0;
+let following = true;
+
+/** Keeps the newest line in sight when the room's size changes, unless the reader scrolled up. */
+export function watchScroll() {
+  const scroll = byId("scroll");
+  scroll.addEventListener("scroll", () => {
+    following = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 48;
+    if (following) showLatest();
+  });
+  new ResizeObserver(() => following && showLatest()).observe(scroll);
+}
 
 /** Draws lines that came, went or changed; keeps the newest in sight unless the reader scrolled up. */
 export function drawLines(room) {
   const list = byId("messages");
-  const scroll = byId("scroll");
-  const follow = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 48;
   const present = new Set(room.lines.map(({ key }) => key));
   const first = elements.size === 0;
   for (const [key, element] of elements) {
@@ -29,23 +38,30 @@ export function drawLines(room) {
     let element = elements.get(line.key);
     if (!element) {
       element = line.kind === "line" ? newLine(line, room) : newEvent(line);
-      element.classList.toggle("fresh", !first);
+      if (!first) animateArrival(element);
       elements.set(line.key, element);
-      if (!follow && line.kind === "line" && !line.mine) unseen += 1;
+      if (!following && line.kind === "line" && !line.mine) unseen += 1;
     }
     if (list.children[index] !== element) list.insertBefore(element, list.children[index] ?? null);
     element.classList.toggle("more", continues(previous, line));
     element.classList.toggle("pending", Boolean(line.pending));
     previous = line;
   }
-  if (follow || room.lines.at(-1)?.pending) showLatest();
+  if (following || room.lines.at(-1)?.pending) showLatest();
   drawUnseen();
+}
+
+// The class goes when it has played, or else it would play again whenever the tab is shown.
+function animateArrival(element) {
+  element.classList.add("fresh");
+  element.addEventListener("animationend", () => element.classList.remove("fresh"), { once: true });
 }
 
 /** Scrolls to the newest line. */
 export function showLatest() {
   const scroll = byId("scroll");
   scroll.scrollTop = scroll.scrollHeight;
+  following = true;
   unseen = 0;
   drawUnseen();
 }

@@ -206,7 +206,8 @@ impl Client {
         shared.subscriptions.subscribe(None, settings.push_queue)
     }
 
-    /// The last measured time to the server and back: of the handshake at first, of heartbeats (in whole milliseconds) later.
+    /// The last measured time to the server and back: of the handshake at first, of heartbeats later.
+    /// Servers that do not answer heartbeats, as nano, leave it without meaning.
     #[must_use]
     pub fn round_trip(&self) -> Option<Duration> {
         self.handle.shared.round_trip()

@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     waiting: HashMap<u64, Waiting>,
     handshake: Arc<HandshakeResponse>,
     handshake_round_trip: Duration,
+    /// While a heartbeat of ours is unanswered.
+    heartbeat_sent_at: Option<Instant>,
     /// What came with the handshake's answer, beside it: looked at once there is somebody to tell.
     early: Option<Result<Option<ServerClose>, ProtocolFault>>,
     /// Set once; everything after it is farewell.
@@ -54,6 +56,7 @@ impl Connection {
             waiting: HashMap::new(),
             handshake,
             handshake_round_trip: Duration::ZERO,
+            heartbeat_sent_at: None,
             early: None,
             end: None,
         };
@@ -134,8 +137,13 @@ impl Connection {
     fn pump(&mut self, shared: &Shared) {
         self.handle_events(shared);
         self.link.transmit(&mut self.protocol);
-        if let Some(ms) = self.protocol.round_trip_ms() {
-            shared.set_round_trip(Duration::from_millis(ms));
+        match (self.protocol.awaits_heartbeat(), self.heartbeat_sent_at) {
+            (true, None) => self.heartbeat_sent_at = Some(Instant::now()),
+            (false, Some(sent_at)) => {
+                shared.set_round_trip(sent_at.elapsed());
+                self.heartbeat_sent_at = None;
+            }
+            _ => {}
         }
     }
 

@@ -219,6 +219,13 @@ impl ClientProtocol {
         self.heartbeat.round_trip_ms()
     }
 
+    /// Whether a heartbeat of ours is unanswered: for owners with a finer clock than milliseconds, who take the time when this
+    /// becomes true and when it ceases to be.
+    #[must_use]
+    pub const fn awaits_heartbeat(&self) -> bool {
+        self.heartbeat.is_awaited()
+    }
+
     /// How far the connection is.
     #[must_use]
     pub const fn state(&self) -> ClientState {

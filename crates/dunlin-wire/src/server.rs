@@ -53,7 +53,7 @@ pub enum ServerEvent<'a> {
 pub enum Liveness {
     /// Send a heartbeat now.
     SendHeartbeat,
-    /// Nothing came for more than two intervals: close.
+    /// Nothing came for more than two and a half intervals: close.
     Dead,
 }
 
@@ -183,7 +183,7 @@ impl ServerProtocol {
     /// Takes the time, at least once an interval; 0 as the interval turns heartbeats and the check for life off.
     ///
     /// While working it asks for one heartbeat an interval, the first an interval after the acknowledgement. A client that was
-    /// silent for more than two intervals is dead and the connection closed, except while it waits for the owner's answer to its
+    /// silent for more than two and a half intervals is dead and the connection closed, except while it waits for the owner's answer to its
     /// handshake.
     pub fn handle_tick(&mut self, now: Millis, interval_ms: u64) -> Option<Liveness> {
         let is_judged = match self.state {
@@ -193,7 +193,9 @@ impl ServerProtocol {
         if !is_judged {
             return None;
         }
-        if now.since(self.last_life) > interval_ms.saturating_mul(2) {
+        // A client may wait a whole interval after our heartbeat before it sends its own, which is then two intervals
+        // after its last: half of one more allows for the way.
+        if now.since(self.last_life) > interval_ms.saturating_mul(2).saturating_add(interval_ms / 2) {
             self.state = ServerState::Closed;
             return Some(Liveness::Dead);
         }

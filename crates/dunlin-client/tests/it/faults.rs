@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dunlin_client::{Client, CloseReason};
-use dunlin_wire::{HandshakeResponse, PacketKind, ServerSys, encode_packet};
+use dunlin_wire::{HEARTBEAT_PACKET, HandshakeResponse, PacketKind, ServerSys, encode_packet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -43,6 +43,20 @@ async fn silent_server_is_left_after_two_heartbeat_intervals() {
     assert!(matches!(reason, CloseReason::Silent { .. }) && reason.is_retryable(), "{reason:?}");
     let lasted = before.elapsed();
     assert!(lasted > Duration::from_secs(20) && lasted < Duration::from_secs(23), "{lasted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn round_trip_is_the_time_the_server_took_for_the_last_heartbeat() {
+    let (client, mut theirs) = shaken(10).await;
+    for took in [Duration::from_millis(40), Duration::from_millis(7)] {
+        assert_eq!(read_packet(&mut theirs).await.0, PacketKind::Heartbeat as u8);
+        tokio::time::sleep(took).await;
+        theirs.write_all(&HEARTBEAT_PACKET).await.unwrap();
+        // By the next heartbeat, the answer to this one was seen.
+        assert_eq!(read_packet(&mut theirs).await.0, PacketKind::Heartbeat as u8);
+        assert_eq!(client.round_trip(), Some(took));
+        theirs.write_all(&HEARTBEAT_PACKET).await.unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,6 +67,10 @@ impl Heartbeat {
     }
 
     /// The last round trip measured.
+    pub(super) const fn is_awaited(&self) -> bool {
+        self.unanswered_since.is_some()
+    }
+
     pub(super) const fn round_trip_ms(&self) -> Option<u64> {
         self.round_trip_ms
     }

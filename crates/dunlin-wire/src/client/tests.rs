@@ -173,7 +173,9 @@ fn heartbeats_go_out_before_the_server_would_send_its_own() {
     assert_eq!(client.poll_deadline(), Some(Millis(1500)));
     client.handle_timeout(Millis(1500));
     assert_eq!(transmits(&mut client), [HEARTBEAT_PACKET]);
+    assert!(client.awaits_heartbeat());
     client.handle_bytes(Millis(1520), &HEARTBEAT_PACKET).expect("a good server");
+    assert!(!client.awaits_heartbeat());
     client.handle_bytes(Millis(1530), &HEARTBEAT_PACKET).expect("a good server");
     assert_eq!(client.round_trip_ms(), Some(20));
 }

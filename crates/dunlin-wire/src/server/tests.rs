@@ -89,8 +89,8 @@ fn heartbeats_before_the_handshake_are_only_a_sign_of_life() {
     let mut protocol = ServerProtocol::new(Millis::ZERO);
     let event = protocol.handle_packet(Millis(1500), packet(PacketKind::Heartbeat));
     assert_eq!((event, protocol.state()), (Ok(None), ServerState::Start));
-    assert_eq!(protocol.handle_tick(Millis(3500), INTERVAL_MS), None);
-    assert_eq!(protocol.handle_tick(Millis(3501), INTERVAL_MS), Some(Liveness::Dead));
+    assert_eq!(protocol.handle_tick(Millis(4000), INTERVAL_MS), None);
+    assert_eq!(protocol.handle_tick(Millis(4001), INTERVAL_MS), Some(Liveness::Dead));
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn late_heartbeat_closes_the_session() {
     let mut protocol = working(Millis::ZERO);
     let liveness = protocol.handle_tick(Millis(2000), INTERVAL_MS);
     assert_eq!(liveness, Some(Liveness::SendHeartbeat));
-    let liveness = protocol.handle_tick(Millis(2001), INTERVAL_MS);
+    let liveness = protocol.handle_tick(Millis(2501), INTERVAL_MS);
     assert_eq!((liveness, protocol.state()), (Some(Liveness::Dead), ServerState::Closed));
     assert_eq!(protocol.handle_tick(Millis(9999), INTERVAL_MS), None);
 }
@@ -153,8 +153,8 @@ fn a_client_that_waits_for_our_answer_is_not_judged() {
     assert!(event.is_ok());
     assert_eq!(protocol.handle_tick(Millis(9000), INTERVAL_MS), None);
     protocol.accept(Millis(9000));
-    assert_eq!(protocol.handle_tick(Millis(11_000), INTERVAL_MS), None);
-    assert_eq!(protocol.handle_tick(Millis(11_001), INTERVAL_MS), Some(Liveness::Dead));
+    assert_eq!(protocol.handle_tick(Millis(11_500), INTERVAL_MS), None);
+    assert_eq!(protocol.handle_tick(Millis(11_501), INTERVAL_MS), Some(Liveness::Dead));
 }
 
 #[test]

@@ -112,19 +112,23 @@ fn finish_request(output: impl RequestOutput, call: &Call) -> Result<Reply> {
     output.finish(call)
 }
 
+/// Implements one of the handler traits for closures of the given arguments. A request's output is written out as
+/// `Result<T>`, so that in a closure that ends in `Ok(value)` the type of its error needs not be said.
 macro_rules! impl_handler {
-    ($handler:ident, $output:ident, $kind:ident, $needs:ident, $finish:ident; $($arg:ident)*) => {
-        impl<F, Fut, $($arg,)*> $handler<($($arg,)*)> for F
+    ($handler:ident, $value:ident, $output:ty, $bound:ident, $kind:ident, $needs:ident, $finish:ident; $($arg:ident)*) => {
+        impl<F, Fut, $value, $($arg,)*> $handler<($($arg,)*)> for F
         where
             F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
-            Fut: Future<Output: $output> + Send + 'static,
+            Fut: Future<Output = $output> + Send + 'static,
+            $value: 'static,
+            Fut::Output: $bound,
             $($arg: Extract + 'static,)*
         {
             fn pending(self, name: String, options: RouteOptions) -> PendingRoute {
                 fn answer<F, Fut, $($arg),*>(mut call: Call) -> CallFuture
                 where
                     F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
-                    Fut: Future<Output: $output> + Send + 'static,
+                    Fut: Future<Output: $bound> + Send + 'static,
                     $($arg: Extract + 'static,)*
                 {
                     Box::pin(async move {
@@ -149,8 +153,8 @@ macro_rules! impl_handler {
 
 macro_rules! impl_handlers {
     ($($args:ident)*) => {
-        impl_handler!(HandlerFn, RequestOutput, Request, request_needs, finish_request; $($args)*);
-        impl_handler!(NotifyFn, NotifyOutput, Notify, notify_needs, finish_notify; $($args)*);
+        impl_handler!(HandlerFn, T, Result<T>, RequestOutput, Request, request_needs, finish_request; $($args)*);
+        impl_handler!(NotifyFn, T, T, NotifyOutput, Notify, notify_needs, finish_notify; $($args)*);
     };
 }
 

@@ -21,6 +21,7 @@ use super::{CloseReason, Pushed, SessionId};
 use crate::edge::{ShardHandle, SlotKey};
 use crate::event::Event;
 use crate::group::GroupInner;
+use crate::timer::{TimerSet, Timers};
 
 /// How a client is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +105,7 @@ struct State {
     attributes: Attributes,
     groups: Vec<Arc<GroupInner>>,
     on_close: Vec<CloseCallback>,
+    timers: TimerSet,
     is_over: bool,
 }
 
@@ -272,6 +274,18 @@ impl Session {
     /// [`SessionClosed`] when it was over already.
     pub fn close(&self) -> Result<(), SessionClosed> {
         self.end(CloseReason::ByServer)
+    }
+
+    /// Timers that end with the session. They run on the runtime they are set from, in a handler the session's shard.
+    #[must_use]
+    pub fn timers(&self) -> Timers {
+        let mut guard = self.state();
+        let state = guard.get_or_insert_default();
+        let timers = state.timers.timers().clone();
+        if state.is_over {
+            timers.end();
+        }
+        timers
     }
 
     /// Calls `callback` once, on the session's shard, when the session has ended.
@@ -452,10 +466,12 @@ impl Session {
         for callback in callbacks {
             crate::app::contain("close callback", || callback(self, reason));
         }
-        // Attributes stay readable in the callbacks; afterwards they go, so that a value which holds this very
+        // Dropping the set ends its timers. Attributes stay readable in the callbacks; afterwards they go, so that a value which holds this very
         // session does not keep it alive for ever.
-        let attributes = self.state().as_mut().map(|state| std::mem::take(&mut state.attributes));
-        drop(attributes);
+        let left = self.state().as_mut().map(|state| {
+            (std::mem::take(&mut state.attributes), std::mem::take(&mut state.timers))
+        });
+        drop(left);
     }
 
     /// Notes that the session joins `group`, if it is not over; `insert` runs under the session's lock, so that a

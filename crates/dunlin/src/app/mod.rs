@@ -1,0 +1,24 @@
+//! The application: what a user builds, starts and stops.
+//!
+//! `builder.rs` is [`App`], `config.rs` its limits, `node.rs` a running one, `shared.rs` what all of its parts see,
+//! `local/` a client inside the process.
+
+mod admission;
+mod builder;
+mod config;
+mod hooks;
+mod local;
+mod node;
+mod page;
+mod shared;
+mod stats;
+
+pub use admission::{Admission, Admitted, Refusal};
+pub use builder::App;
+pub use config::GateConfig;
+pub(crate) use hooks::{Hooks, contain};
+pub use local::{CallError, ConnectError, ExpectError, LocalClient, LocalEnd, Push};
+pub use node::{Node, ServeError, StartError, Stopped};
+pub(crate) use shared::Shared;
+pub use stats::GateStats;
+pub(crate) use stats::{ShardStats, Stats};

@@ -1,0 +1,82 @@
+//! Ending a connection: what is still said, to whom, and when it is over.
+
+use dunlin_wire::ws::{self, CloseFrame};
+
+use super::{Agent, Fx, Link};
+use crate::session::CloseReason;
+
+impl Agent {
+    /// Ends the session and says so to the client. What was written before still goes out.
+    pub(crate) fn leave(&mut self, reason: CloseReason, fx: &mut Fx<'_>) {
+        let code = reason.websocket_code();
+        self.leave_with_code(reason, code, fx);
+    }
+
+    pub(super) fn leave_with_code(&mut self, reason: CloseReason, code: u16, fx: &mut Fx<'_>) {
+        if self.is_leaving() {
+            return;
+        }
+        if let CloseReason::Kicked { reason } = &reason {
+            let mut packet = Vec::new();
+            // A reason too long for a packet cannot be said; the connection ends without it.
+            if dunlin_wire::encode_kick(reason, &mut packet).is_ok() {
+                self.write_packet(&packet, fx);
+            }
+        }
+        if self.link == Link::WebSocket {
+            ws::encode_close(fx.out, code, &reason.to_string(), None);
+        }
+        // A client that reads nothing would not read the rest either.
+        let next = if reason == CloseReason::TooSlow { Link::Gone } else { Link::Leaving };
+        self.finish(&reason, fx);
+        self.link = next;
+        self.deadline = fx.now.plus(fx.app().gate.linger_ms);
+    }
+
+    /// Ends a session whose connection is gone: nothing can be said any more.
+    pub(crate) fn vanish(&mut self, reason: &CloseReason, fx: &mut Fx<'_>) {
+        if !self.is_leaving() {
+            self.finish(reason, fx);
+        }
+        self.link = Link::Gone;
+    }
+
+    /// The client's own goodbye: its code is sent back, as RFC 6455 asks, and the connection ends.
+    pub(super) fn handle_close_frame(&mut self, frame: Option<&CloseFrame>, fx: &mut Fx<'_>) {
+        let code = frame.map_or(1000, |frame| frame.code);
+        ws::encode_close(fx.out, code, "", None);
+        self.finish(&CloseReason::ByClient, fx);
+        self.link = Link::Leaving;
+        self.deadline = fx.now.plus(fx.app().gate.linger_ms);
+    }
+
+    /// The client has not come through its handshake in time.
+    pub(super) fn miss_deadline(&mut self, fx: &mut Fx<'_>) {
+        fx.app().stats.handshakes_timed_out.add(1);
+        if self.link == Link::Head {
+            return self.refuse_http(408, "the request took too long", fx);
+        }
+        let fault = "no handshake in time".to_owned();
+        self.leave(CloseReason::Protocol { fault }, fx);
+    }
+
+    pub(super) fn leave_if_drained(&mut self, fx: &mut Fx<'_>) {
+        if self.is_draining && self.unanswered == 0 {
+            self.leave(CloseReason::Shutdown, fx);
+        }
+    }
+
+    fn finish(&mut self, reason: &CloseReason, fx: &Fx<'_>) {
+        self.side = None;
+        self.protocol.refuse();
+        if let CloseReason::Protocol { fault } = reason {
+            fx.app().stats.protocol_faults.add(1);
+            tracing::debug!(peer = ?(fx.peer)(), fault, "the client broke the protocol");
+        }
+        let Some(session) = self.session.take() else { return };
+        session.finish(reason);
+        if self.is_opened {
+            fx.app().hooks.closed(&session, reason, &fx.app().stats);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Calls of user code: polled at once in place, moved aside only when they wait for something.
+//!
+//! A call polled in place costs no task, no timer and no wake-up. One that is pending goes into a set that the shard
+//! polls; it is then bounded by the request timeout. A panic ends the call, never the shard.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::SlotKey;
+
+/// How user code ended.
+#[derive(Debug)]
+pub(crate) enum Outcome<T> {
+    /// It returned.
+    Returned(T),
+    /// It panicked; the panic was reported by the process's hook.
+    Panicked,
+    /// It did not return in time and was dropped.
+    TimedOut,
+}
+
+/// Polls a future once, containing its panic.
+fn poll_contained<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+    match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(Poll::Ready(value)) => Poll::Ready(Outcome::Returned(value)),
+        Ok(Poll::Pending) => Poll::Pending,
+        Err(_) => Poll::Ready(Outcome::Panicked),
+    }
+}
+
+/// A call that waits.
+struct Waiting<T, L> {
+    key: SlotKey,
+    label: Option<L>,
+    /// `None` once it is done: the user's future may own much, so it goes at once.
+    future: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    deadline: Pin<Box<tokio::time::Sleep>>,
+}
+
+/// The outcome of a call that had to wait.
+pub(crate) struct Done<T, L> {
+    pub(crate) key: SlotKey,
+    pub(crate) label: L,
+    pub(crate) outcome: Outcome<T>,
+}
+
+impl<T, L: Unpin> Future for Waiting<T, L> {
+    type Output = Option<Done<T, L>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(future) = this.future.as_mut() else { return Poll::Ready(None) };
+        let outcome = match poll_contained(future, cx) {
+            Poll::Ready(outcome) => outcome,
+            Poll::Pending if this.deadline.as_mut().poll(cx).is_ready() => Outcome::TimedOut,
+            Poll::Pending => return Poll::Pending,
+        };
+        let finished = this.future.take();
+        // Its drop is user code too.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(finished)));
+        Poll::Ready(this.label.take().map(|label| Done { key: this.key, label, outcome }))
+    }
+}
+
+/// The calls of one shard that wait.
+pub(crate) struct Aside<T, L> {
+    waiting: FuturesUnordered<Waiting<T, L>>,
+    timeout: Duration,
+}
+
+impl<T: Send + 'static, L: Unpin> Aside<T, L> {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { waiting: FuturesUnordered::new(), timeout }
+    }
+
+    /// The next call that is done. `None`: nothing is done now; the task is woken when that changes.
+    pub(crate) fn poll_done(&mut self, cx: &mut Context<'_>) -> Option<Done<T, L>> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        while let Poll::Ready(Some(done)) = self.waiting.poll_next_unpin(cx) {
+            if done.is_some() {
+                return done;
+            }
+        }
+        None
+    }
+
+    /// Polls `future` once. Pending, it is kept, and its outcome comes from [`Aside::poll_done`] with `key` and label.
+    pub(crate) fn start(
+        &mut self,
+        key: SlotKey,
+        label: impl FnOnce() -> L,
+        mut future: Pin<Box<dyn Future<Output = T> + Send>>,
+    ) -> Poll<Outcome<T>> {
+        // A waker that does nothing is right here: a pending future is polled again with the shard's own waker
+        // before the shard sleeps.
+        let polled = poll_contained(&mut future, &mut Context::from_waker(Waker::noop()));
+        if polled.is_pending() {
+            let deadline = Box::pin(tokio::time::sleep(self.timeout));
+            self.waiting.push(Waiting { key, label: Some(label()), future: Some(future), deadline });
+        }
+        polled
+    }
+}

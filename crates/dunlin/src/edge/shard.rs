@@ -1,0 +1,74 @@
+//! The only async code of the edge: await news, take a turn, let others run.
+//!
+//! A shard of sockets owns a thread with a single-threaded tokio runtime; the in-process shard is a task of whoever
+//! starts it. Both run [`Shard::run`].
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::Inbox;
+use super::net::Net;
+use super::turn::{Shop, Turn};
+use super::wheel::TICK_MS;
+use crate::app::{ShardStats, Shared};
+use crate::service::{Router, RoutesByCode};
+
+/// What sessions and groups know of a shard.
+pub(crate) struct ShardHandle {
+    pub(crate) index: usize,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) app: Arc<Shared>,
+    /// This shard's own copy of the routes, so that shards do not contend for their reference counts.
+    pub(crate) router: Router,
+    pub(crate) routes_by_code: RoutesByCode,
+    pub(crate) stats: ShardStats,
+}
+
+/// A shard that is ready to run.
+pub(crate) struct Shard<N: Net> {
+    shop: Shop<N>,
+    ticks: Interval,
+}
+
+impl<N: Net> Shard<N> {
+    /// Must be called within the runtime the shard will run on.
+    pub(crate) fn new(net: N, handle: Arc<ShardHandle>) -> Self {
+        let mut ticks = interval(Duration::from_millis(TICK_MS));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        Self { shop: Shop::new(net, handle), ticks }
+    }
+
+    /// Serves until the shard is told to stop.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses to say which sockets are ready.
+    pub(crate) async fn run(mut self) -> io::Result<()> {
+        // The shard has budgets of its own; tokio's would make every handler of a long turn seem to wait.
+        tokio::task::coop::unconstrained(async move {
+            loop {
+                let turn = poll_fn(|cx| {
+                    // The wheel is advanced by each turn; the tick only wakes an idle shard for it.
+                    let is_tick = self.ticks.poll_tick(cx).is_ready();
+                    match self.shop.turn(cx) {
+                        Ok(Turn::Idle) if is_tick => Poll::Ready(Ok(Turn::Done)),
+                        Ok(Turn::Idle) => Poll::Pending,
+                        other => Poll::Ready(other),
+                    }
+                })
+                .await?;
+                match turn {
+                    Turn::Idle | Turn::Done => {}
+                    Turn::More => tokio::task::yield_now().await,
+                    Turn::Stopped => return Ok(()),
+                }
+            }
+        })
+        .await
+    }
+}

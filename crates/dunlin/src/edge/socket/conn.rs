@@ -1,0 +1,140 @@
+//! A socket, plain or under TLS, as the turn sees it.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+
+use mio::net::TcpStream;
+use rustls::ServerConnection;
+
+use super::super::net::Conn;
+
+/// One client's socket.
+pub(crate) enum SocketConn {
+    Plain(TcpStream),
+    Tls(Box<TlsStream>),
+}
+
+impl SocketConn {
+    pub(super) fn stream_mut(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(tls) => &mut tls.stream,
+        }
+    }
+}
+
+impl Conn for SocketConn {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(tls) => tls.read(buffer),
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn holds_back(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.session.wants_write(),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(tls) => tls.send_records(),
+        }
+    }
+
+    fn shutdown_write(&mut self) {
+        if let Self::Tls(tls) = self {
+            tls.session.send_close_notify();
+            // The connection is ending; what cannot be sent now is not worth waiting for.
+            let _ = tls.send_records();
+        }
+        let _ = self.stream_mut().shutdown(Shutdown::Write);
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Plain(stream) => stream.peer_addr().ok(),
+            Self::Tls(tls) => tls.stream.peer_addr().ok(),
+        }
+    }
+}
+
+/// A TLS session over a socket; rustls does the work, this moves the records.
+pub(crate) struct TlsStream {
+    stream: TcpStream,
+    session: ServerConnection,
+}
+
+impl TlsStream {
+    pub(super) fn new(stream: TcpStream, session: ServerConnection) -> Self {
+        Self { stream, session }
+    }
+
+    /// Fills the buffer as far as there is plain text: a short read must mean that nothing is left, as with a socket.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        let outcome = loop {
+            let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else { break Ok(()) };
+            match self.session.reader().read(room) {
+                Ok(0) => break Ok(()),
+                Ok(len) => filled += len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.receive_records() {
+                    Ok(true) => {}
+                    Ok(false) => break Ok(()),
+                    Err(error) => break Err(error),
+                },
+                Err(error) => break Err(error),
+            }
+        };
+        match outcome {
+            Err(error) if filled == 0 => Err(error),
+            _ => Ok(filled),
+        }
+    }
+
+    /// Takes records off the socket; `false` at its end.
+    fn receive_records(&mut self) -> io::Result<bool> {
+        let len = self.session.read_tls(&mut self.stream);
+        let outcome = match len {
+            Ok(0) => Ok(false),
+            Ok(_) => match self.session.process_new_packets() {
+                Ok(_) => Ok(true),
+                Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            },
+            Err(error) => Err(error),
+        };
+        // The handshake's answers, or an alert that says why not.
+        match self.send_records() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock && outcome.is_ok() => Err(error),
+            _ => outcome,
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.send_records()?;
+        let len = self.session.writer().write(bytes)?;
+        match self.send_records() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ if len == 0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(len),
+        }
+    }
+
+    /// Puts finished records on the socket.
+    fn send_records(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            self.session.write_tls(&mut self.stream)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! TLS for clients: certificate files, read again on request without touching open connections.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use mio::net::TcpStream;
+use rustls::{ServerConfig, ServerConnection};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::conn::{SocketConn, TlsStream};
+
+/// Where a listener's certificate and key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// A PEM file with the certificate chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// A PEM file with the private key.
+    pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Names the two files.
+    #[must_use]
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { certificate: certificate.into(), key: key.into() }
+    }
+}
+
+/// Why TLS could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A PEM file could not be read or holds nothing of its kind.
+    #[error("{what} cannot be read from {}", path.display())]
+    File {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the reader said.
+        #[source]
+        source: rustls_pki_types::pem::Error,
+    },
+    /// Certificate and key are there and do not work together.
+    #[error("the certificate in {} cannot be used", path.display())]
+    Certificate {
+        /// The certificate's file.
+        path: PathBuf,
+        /// What rustls said.
+        #[source]
+        source: rustls::Error,
+    },
+}
+
+/// The TLS side of a listener, shared by all shards.
+#[derive(Debug)]
+pub(crate) struct TlsAcceptor {
+    files: TlsFiles,
+    current: RwLock<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    modified: [Option<SystemTime>; 2],
+}
+
+impl TlsAcceptor {
+    pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let modified = modified(&files);
+        let config = load_config(&files)?;
+        Ok(Self { files, current: RwLock::new(Current { config, modified }) })
+    }
+
+    /// Reads the files again; connections that begin from now on use them. On an error the old ones stay.
+    pub(crate) fn reload(&self) -> Result<(), TlsError> {
+        let modified = modified(&self.files);
+        let config = load_config(&self.files)?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { config, modified };
+        Ok(())
+    }
+
+    /// Whether the files were written since they were read.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).modified != modified(&self.files)
+    }
+
+    pub(super) fn accept(&self, stream: TcpStream) -> io::Result<SocketConn> {
+        let config = self.current.read().unwrap_or_else(PoisonError::into_inner).config.clone();
+        let session = ServerConnection::new(config).map_err(io::Error::other)?;
+        Ok(SocketConn::Tls(Box::new(TlsStream::new(stream, session))))
+    }
+}
+
+fn modified(files: &TlsFiles) -> [Option<SystemTime>; 2] {
+    let of = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    [of(&files.certificate), of(&files.key)]
+}
+
+fn load_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+    let file_error = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| TlsError::File { what, path, source }
+    };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(file_error("a certificate chain", &files.certificate))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(file_error("a private key", &files.key))?;
+    let certificate_error = |source| TlsError::Certificate { path: files.certificate.clone(), source };
+    let mut config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(certificate_error)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(certificate_error)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}

@@ -1,0 +1,489 @@
+//! One shard's connections and its turns: news in, agents fed, output written, all within budgets.
+//!
+//! Generic over the network, so that everything here runs without sockets. A turn does a bounded amount of work and
+//! says whether some is left; between turns the shard's runtime serves its timers and tasks.
+//!
+//! Invariants: output of one connection in one step leaves in one write; what the socket does not take is kept in
+//! the slot and counted against the session's queue; a connection that is blocked is not read.
+
+mod table;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use dunlin_wire::Millis;
+use tokio::time::Instant;
+
+use self::table::{Slot, Table, Unsent};
+use super::agent::{Agent, Fx, UserCode};
+use super::calls::Aside;
+use super::net::{Accepted, Conn, Event, Net};
+use super::wheel::{TICK_MS, Tick, Wheel};
+use super::{ShardHandle, SlotKey};
+use crate::session::{CloseReason, Session};
+
+/// Pieces of news handled in one turn: with about 4 us each, a turn stays near half a millisecond.
+pub(crate) const EVENTS_MAX: usize = 128;
+/// Connections accepted in one turn.
+const ACCEPTS_MAX: usize = 64;
+/// Sessions whose queued output is written in one turn.
+const SENDS_MAX: usize = 256;
+/// Connections that are read again because they had more than one buffer of input.
+const HOT_MAX: usize = 32;
+/// Outcomes of waiting calls taken in one turn.
+const DONE_MAX: usize = 256;
+/// The read buffer of a shard, and the write buffer it falls back to.
+const SCRATCH_LEN: usize = 64 * 1024;
+
+/// How a turn went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Nothing was there to do; the task will be woken.
+    Idle,
+    /// Something was done and nothing is known to be left.
+    Done,
+    /// A budget ran out: take another turn after letting others run.
+    More,
+    /// The shard was told to stop and has.
+    Stopped,
+}
+
+/// All connections of one shard and what they have to do.
+pub(crate) struct Shop<N: Net> {
+    net: N,
+    table: Table<N::Conn>,
+    shard: Arc<ShardHandle>,
+    user: UserCode,
+    started: Instant,
+    wheel: Wheel,
+    scratch_in: Box<[u8]>,
+    scratch_out: Vec<u8>,
+    events: Vec<Event>,
+    due: Vec<(SlotKey, Tick)>,
+    inbox_slots: Vec<SlotKey>,
+    dirty: VecDeque<SlotKey>,
+    hot: VecDeque<SlotKey>,
+    stop: Option<Instant>,
+}
+
+impl<N: Net> Shop<N> {
+    pub(crate) fn new(net: N, shard: Arc<ShardHandle>) -> Self {
+        let timeout = shard.app.gate.request_timeout;
+        Self {
+            net,
+            table: Table::new(),
+            user: UserCode { calls: Aside::new(timeout), admissions: Aside::new(timeout) },
+            shard,
+            started: Instant::now(),
+            wheel: Wheel::new(),
+            scratch_in: vec![0; SCRATCH_LEN].into_boxed_slice(),
+            scratch_out: Vec::with_capacity(SCRATCH_LEN),
+            events: Vec::with_capacity(EVENTS_MAX),
+            due: Vec::new(),
+            inbox_slots: Vec::new(),
+            dirty: VecDeque::new(),
+            hot: VecDeque::new(),
+            stop: None,
+        }
+    }
+
+    /// Takes one turn. Every source of work registers the task's waker before it is looked at.
+    pub(crate) fn turn(&mut self, cx: &mut Context<'_>) -> io::Result<Turn> {
+        let now = self.now();
+        let mut is_more = false;
+        let mut is_any = self.take_inbox(cx);
+        is_any |= self.take_done(cx, now, &mut is_more);
+        is_any |= self.take_events(cx, now, &mut is_more)?;
+        is_any |= self.read_hot(now);
+        is_any |= self.accept(now, &mut is_more);
+        is_any |= self.write_dirty(now);
+        is_any |= self.take_ticks(now);
+        is_more |= !self.hot.is_empty() || !self.dirty.is_empty();
+        if self.is_stopped(now) {
+            return Ok(Turn::Stopped);
+        }
+        Ok(match (is_more, is_any) {
+            (true, _) => Turn::More,
+            (false, true) => Turn::Done,
+            (false, false) => Turn::Idle,
+        })
+    }
+
+    fn now(&self) -> Millis {
+        Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn take_inbox(&mut self, cx: &Context<'_>) -> bool {
+        if !self.shard.inbox.poll_news(cx.waker()) {
+            return false;
+        }
+        let orders = self.shard.inbox.take(&mut self.inbox_slots);
+        self.dirty.extend(self.inbox_slots.drain(..));
+        if self.inbox_slots.capacity() > 4 * SENDS_MAX {
+            self.inbox_slots = Vec::new();
+        }
+        if orders.is_accepting_over {
+            self.net.stop_accepting();
+        }
+        if let Some(deadline) = orders.stop_by {
+            self.begin_stop(deadline);
+        }
+        true
+    }
+
+    fn begin_stop(&mut self, deadline: Instant) {
+        self.net.stop_accepting();
+        if self.stop.replace(deadline).is_none() {
+            let now = self.now();
+            for key in self.table.keys() {
+                self.step(key, now, |agent, fx| agent.begin_drain(fx));
+            }
+        }
+    }
+
+    /// Whether the shard was told to stop and nothing is left, or its time is over.
+    fn is_stopped(&mut self, now: Millis) -> bool {
+        let Some(deadline) = self.stop else { return false };
+        if !self.table.is_empty() && Instant::now() >= deadline {
+            for key in self.table.keys() {
+                self.step(key, now, |agent, fx| {
+                    agent.leave(CloseReason::Shutdown, fx);
+                    agent.vanish(&CloseReason::Shutdown, fx);
+                });
+            }
+        }
+        self.table.is_empty()
+    }
+
+    fn take_done(&mut self, cx: &mut Context<'_>, now: Millis, is_more: &mut bool) -> bool {
+        let mut count = 0;
+        while count < DONE_MAX {
+            if let Some(done) = self.user.calls.poll_done(cx) {
+                self.step(done.key, now, |agent, fx| agent.handle_done(done, fx));
+            } else if let Some(done) = self.user.admissions.poll_done(cx) {
+                self.step(done.key, now, |agent, fx| agent.handle_admission(done.outcome, fx));
+            } else {
+                return count > 0;
+            }
+            count += 1;
+        }
+        *is_more = true;
+        true
+    }
+
+    fn take_events(&mut self, cx: &mut Context<'_>, now: Millis, is_more: &mut bool) -> io::Result<bool> {
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        let polled = self.net.poll_events(cx, &mut events, EVENTS_MAX);
+        for event in &events {
+            if event.is_writable {
+                self.write_unsent(event.key, now);
+            }
+            if event.is_readable || event.is_closed {
+                self.read(event.key, now, event.is_closed);
+            }
+        }
+        self.events = events;
+        match polled {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(more)) => {
+                *is_more |= more;
+                Ok(true)
+            }
+            Poll::Ready(Err(error)) => Err(error),
+        }
+    }
+
+    fn read_hot(&mut self, now: Millis) -> bool {
+        let count = self.hot.len().min(HOT_MAX);
+        for _ in 0..count {
+            let Some(key) = self.hot.pop_front() else { break };
+            if let Some(slot) = self.table.get_mut(key) {
+                slot.is_hot = false;
+            }
+            if self.table.get_mut(key).is_some_and(|slot| slot.agent.has_leftover()) {
+                self.step(key, now, |agent, fx| agent.handle_leftover(fx));
+            }
+            self.read(key, now, false);
+        }
+        count > 0
+    }
+
+    fn accept(&mut self, now: Millis, is_more: &mut bool) -> bool {
+        let mut count = 0;
+        while count < ACCEPTS_MAX {
+            let Some(Accepted { conn, permit }) = self.net.accept(now.0) else { return count > 0 };
+            count += 1;
+            let agent = Agent::new(now, &self.shard.app);
+            let key = self.table.insert(Slot::new(conn, permit, agent));
+            let Some(slot) = self.table.get_mut(key) else { continue };
+            if let Err(error) = self.net.register(&mut slot.conn, key) {
+                tracing::warn!(%error, "a new connection could not be watched and was dropped");
+                self.table.remove(key);
+                continue;
+            }
+            self.shard.stats.connections.add(1);
+            let deadline_ms = now.0.saturating_add(self.shard.app.gate.handshake_timeout_ms);
+            slot.armed = self.wheel.arm(key, Wheel::tick_after(deadline_ms));
+            // The client may have spoken before it was watched.
+            self.read(key, now, false);
+        }
+        *is_more = true;
+        true
+    }
+
+    fn write_dirty(&mut self, now: Millis) -> bool {
+        let count = self.dirty.len().min(SENDS_MAX);
+        for _ in 0..count {
+            let Some(key) = self.dirty.pop_front() else { break };
+            self.step(key, now, |_, _| {});
+        }
+        if self.dirty.is_empty() && self.dirty.capacity() > 4 * SENDS_MAX {
+            self.dirty = VecDeque::new();
+        }
+        count > 0
+    }
+
+    fn take_ticks(&mut self, now: Millis) -> bool {
+        let tick = Tick::try_from(now.0 / TICK_MS).unwrap_or(Tick::MAX);
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.advance(tick, &mut due);
+        let is_any = !due.is_empty();
+        for (key, at) in due.drain(..) {
+            self.tick(key, at, now);
+        }
+        due.shrink_to(64);
+        self.due = due;
+        is_any
+    }
+
+    fn tick(&mut self, key: SlotKey, at: Tick, now: Millis) {
+        let write_timeout_ms = self.shard.app.gate.write_timeout_ms;
+        let Some(slot) = self.table.get_mut(key) else { return };
+        if slot.armed != at {
+            return;
+        }
+        let stalled_until = slot.unsent.as_ref().map(|unsent| unsent.progress_at.plus(write_timeout_ms));
+        let mut next = stalled_until;
+        let is_stalled = stalled_until.is_some_and(|deadline| now >= deadline);
+        self.step(key, now, |agent, fx| {
+            if is_stalled {
+                agent.vanish(&CloseReason::TooSlow, fx);
+            } else {
+                let wanted = agent.handle_tick(fx);
+                next = Some(next.map_or(wanted, |deadline| deadline.min(wanted)));
+            }
+        });
+        if let (Some(slot), Some(next)) = (self.table.get_mut(key), next) {
+            slot.armed = self.wheel.arm(key, Wheel::tick_after(next.0));
+        }
+    }
+
+    /// Reads a connection once and feeds its agent. A full buffer, or an end that is still to come, is read again in
+    /// the next turn, so that one connection cannot keep the shard.
+    fn read(&mut self, key: SlotKey, now: Millis, is_closed: bool) {
+        let Some(slot) = self.table.get_mut(key) else { return };
+        let may_read = slot.agent.is_leaving() || (slot.unsent.is_none() && slot.agent.takes_input(&self.shard.app));
+        if !may_read {
+            slot.is_unread = true;
+            return;
+        }
+        slot.is_unread = false;
+        match slot.conn.read(&mut self.scratch_in) {
+            Ok(0) => self.step(key, now, |agent, fx| agent.vanish(&CloseReason::ByClient, fx)),
+            Ok(len) => {
+                if (len == self.scratch_in.len() || is_closed) && !std::mem::replace(&mut slot.is_hot, true) {
+                    self.hot.push_back(key);
+                }
+                let mut scratch = std::mem::take(&mut self.scratch_in);
+                if let Some(bytes) = scratch.get_mut(..len) {
+                    self.step(key, now, |agent, fx| agent.handle_bytes(bytes, fx));
+                }
+                self.scratch_in = scratch;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                if !std::mem::replace(&mut slot.is_hot, true) {
+                    self.hot.push_back(key);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a connection was lost");
+                self.step(key, now, |agent, fx| agent.vanish(&CloseReason::ByClient, fx));
+            }
+        }
+    }
+
+    /// Lets an agent work, then writes what it and its session have to say, then drops it if it is over.
+    fn step(&mut self, key: SlotKey, now: Millis, work: impl FnOnce(&mut Agent, &mut Fx<'_>)) {
+        let Some(slot) = self.table.get_mut(key) else { return };
+        let mut out = std::mem::take(&mut self.scratch_out);
+        out.clear();
+        let tick_by = {
+            let Slot { conn, agent, unsent, .. } = slot;
+            let mut fx = Fx {
+                now,
+                key,
+                shard: &self.shard,
+                user: &mut self.user,
+                out: &mut out,
+                is_blocked: unsent.is_some(),
+                tick_by: None,
+                peer: &|| conn.peer_addr(),
+            };
+            work(agent, &mut fx);
+            agent.drain_session(&mut fx);
+            fx.tick_by
+        };
+        if let Some(by) = tick_by {
+            self.arm_no_later(key, by.0);
+        }
+        if !out.is_empty() {
+            self.write(key, now, &out);
+        }
+        if out.capacity() > 4 * SCRATCH_LEN {
+            out = Vec::with_capacity(SCRATCH_LEN);
+        }
+        self.scratch_out = out;
+        self.settle(key, now);
+    }
+
+    /// Writes as much as the socket takes and keeps the rest.
+    fn write(&mut self, key: SlotKey, now: Millis, bytes: &[u8]) {
+        let Some(slot) = self.table.get_mut(key) else { return };
+        if let Some(unsent) = slot.unsent.as_mut() {
+            unsent.bytes.extend_from_slice(bytes);
+            return;
+        }
+        let written = match write_all_now(&mut slot.conn, bytes) {
+            Ok(written) => written,
+            Err(error) => return self.lose(key, now, &error),
+        };
+        let left = bytes.get(written..).unwrap_or_default();
+        if left.is_empty() && !slot.conn.holds_back() {
+            return;
+        }
+        slot.unsent = Some(Box::new(Unsent { bytes: left.to_vec(), at: 0, progress_at: now }));
+        if let Some(session) = slot.agent.session() {
+            session.set_unsent(left.len());
+        }
+        if let Err(error) = self.net.watch_writable(&mut slot.conn, key, true) {
+            return self.lose(key, now, &error);
+        }
+        let stalled_ms = now.0.saturating_add(self.shard.app.gate.write_timeout_ms);
+        self.arm_no_later(key, stalled_ms);
+    }
+
+    /// The socket has room again: what was kept goes out, then what the session has queued since.
+    fn write_unsent(&mut self, key: SlotKey, now: Millis) {
+        let Some(slot) = self.table.get_mut(key) else { return };
+        let Some(unsent) = slot.unsent.as_mut() else { return };
+        let rest = unsent.bytes.get(unsent.at..).unwrap_or_default();
+        let written = match slot.conn.flush().and_then(|()| write_all_now(&mut slot.conn, rest)) {
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return self.lose(key, now, &error),
+        };
+        if written > 0 {
+            unsent.at += written;
+            unsent.progress_at = now;
+            slot.agent.handle_write_progress(now);
+        }
+        let left = unsent.bytes.len() - unsent.at;
+        if let Some(session) = slot.agent.session() {
+            session.set_unsent(left);
+        }
+        if left > 0 || slot.conn.holds_back() {
+            return;
+        }
+        slot.unsent = None;
+        if let Err(error) = self.net.watch_writable(&mut slot.conn, key, false) {
+            return self.lose(key, now, &error);
+        }
+        if let Some(session) = slot.agent.session() {
+            // What was queued while the socket was full has nobody else to announce it.
+            session.raise_dirty();
+        }
+        self.step(key, now, |_, _| {});
+    }
+
+    fn lose(&mut self, key: SlotKey, now: Millis, error: &io::Error) {
+        tracing::debug!(%error, "a connection was lost while writing");
+        self.step(key, now, |agent, fx| agent.vanish(&CloseReason::ByClient, fx));
+    }
+
+    /// Does what a connection's state asks for after a step: read on, say goodbye, or be dropped.
+    fn settle(&mut self, key: SlotKey, now: Millis) {
+        let Some(slot) = self.table.get_mut(key) else { return };
+        if slot.agent.is_gone() {
+            self.drop_conn(key);
+            return;
+        }
+        if slot.agent.is_leaving() {
+            if slot.unsent.is_none() && !std::mem::replace(&mut slot.is_shut, true) {
+                slot.conn.shutdown_write();
+                if !std::mem::replace(&mut slot.is_hot, true) {
+                    // Whatever the client still sends is read and ignored, so that its kernel does not drop our
+                    // last words on a reset.
+                    self.hot.push_back(key);
+                }
+                let linger_ms = now.0.saturating_add(self.shard.app.gate.linger_ms);
+                self.arm_no_later(key, linger_ms);
+            }
+            return;
+        }
+        if slot.unsent.is_none() && slot.agent.session().is_some_and(Session::has_output) {
+            // More was queued than one step writes.
+            self.dirty.push_back(key);
+        }
+        let wants_turn = slot.agent.has_leftover() || slot.is_unread;
+        let may_turn = slot.unsent.is_none() && slot.agent.could_take(&self.shard.app);
+        if wants_turn && may_turn && !std::mem::replace(&mut slot.is_hot, true) {
+            self.hot.push_back(key);
+        }
+    }
+
+    /// Brings the connection's next tick forward.
+    fn arm_no_later(&mut self, key: SlotKey, deadline_ms: u64) {
+        let tick = Wheel::tick_after(deadline_ms);
+        if let Some(slot) = self.table.get_mut(key) {
+            if tick < slot.armed {
+                slot.armed = self.wheel.arm(key, tick);
+            }
+        }
+    }
+
+    fn drop_conn(&mut self, key: SlotKey) {
+        if let Some(mut slot) = self.table.remove(key) {
+            self.net.deregister(&mut slot.conn);
+            self.shard.stats.connections_closed.add(1);
+        }
+    }
+}
+
+impl<N: Net> Drop for Shop<N> {
+    /// A shard that ends before its time still ends its sessions properly.
+    fn drop(&mut self) {
+        let now = self.now();
+        for key in self.table.keys() {
+            self.step(key, now, |agent, fx| agent.vanish(&CloseReason::Shutdown, fx));
+        }
+    }
+}
+
+/// Writes until everything is taken or nothing more fits; the count is what was taken.
+fn write_all_now(conn: &mut impl Conn, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match conn.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => written += len,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(written)
+}

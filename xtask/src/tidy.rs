@@ -1,0 +1,129 @@
+//! `cargo xtask tidy`: the rules of the tree that no compiler checks, as code.
+//!
+//! Reads the tracked files (and those that git would track), cargo's metadata and the documents, and prints one line
+//! for every fault. Each rule is a pure function over text, so that its tests need no tree; only this file reads
+//! anything. Read next: `tidy/sources.rs`, what a source file must be.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::MetadataCommand;
+
+mod allowances;
+mod crates;
+mod documents;
+mod sources;
+
+use allowances::Allowances;
+
+/// Where long files are excused, each with its reason.
+const ALLOWANCES: &str = "xtask/tidy-allow.txt";
+
+/// One fault: where, and what the mend is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Finding {
+    place: String,
+    fault: String,
+}
+
+impl Finding {
+    fn new(place: impl Into<String>, fault: impl Into<String>) -> Self {
+        Self { place: place.into(), fault: fault.into() }
+    }
+
+    fn at_line(path: &str, line: usize, fault: impl Into<String>) -> Self {
+        Self::new(format!("{path}:{line}"), fault)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.fault)
+    }
+}
+
+/// One text file of the tree, by its path from the root with forward slashes.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn extension(&self) -> &str {
+        self.name().rsplit_once('.').map_or("", |(_, extension)| extension)
+    }
+
+    fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// Checks the tree and prints what is wrong with it.
+///
+/// # Errors
+///
+/// When a rule is broken, or git or cargo cannot say what belongs to the tree.
+pub(crate) fn run() -> Result<()> {
+    let root = root()?;
+    let files = tree(&root)?;
+    let allowances = read(&root, ALLOWANCES)?.map(|source| source.text).unwrap_or_default();
+    let metadata =
+        MetadataCommand::new().current_dir(&root).exec().context("cargo cannot describe the workspace")?;
+
+    let mut findings = Vec::new();
+    let (allowances, faults) = Allowances::parse(ALLOWANCES, &allowances);
+    findings.extend(faults);
+    findings.extend(sources::check(&files, &allowances));
+    findings.extend(documents::check(&files));
+    findings.extend(crates::check(&metadata));
+    findings.sort();
+    findings.dedup();
+    report(&findings, files.len())
+}
+
+#[expect(clippy::print_stdout, reason = "the findings are the output of this chore")]
+fn report(findings: &[Finding], files: usize) -> Result<()> {
+    for finding in findings {
+        println!("{finding}");
+    }
+    if !findings.is_empty() {
+        bail!("{} faults in {files} files", findings.len());
+    }
+    println!("tidy: {files} files, nothing to mend");
+    Ok(())
+}
+
+/// Every text file that git tracks or would track.
+fn tree(root: &Path) -> Result<Vec<Source>> {
+    let mut git = Command::new("git");
+    git.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
+    let listed = git.output().context("git cannot be run")?;
+    if !listed.status.success() {
+        bail!("git cannot list the tree: {}", String::from_utf8_lossy(&listed.stderr).trim());
+    }
+    let listed = String::from_utf8(listed.stdout).context("a path of the tree is not UTF-8")?;
+    let mut files = Vec::new();
+    for path in listed.split('\0').filter(|path| !path.is_empty()) {
+        files.extend(read(root, path)?);
+    }
+    Ok(files)
+}
+
+/// The file, or `None` where it is gone, a folder, or no text.
+fn read(root: &Path, path: &str) -> Result<Option<Source>> {
+    let whole = root.join(path);
+    if !whole.is_file() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&whole).with_context(|| format!("cannot read {path}"))?;
+    Ok(String::from_utf8(bytes).ok().map(|text| Source { path: path.to_owned(), text }))
+}
+
+/// The folder of the workspace.
+fn root() -> Result<PathBuf> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(manifest.parent().context("xtask lies in the workspace")?.to_owned())
+}

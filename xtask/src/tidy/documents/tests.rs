@@ -1,0 +1,69 @@
+//! Claims about the rules for documents: what counts as a citation, and when it is false.
+
+use super::*;
+
+fn page(path: &str, text: &str) -> Source {
+    Source { path: path.to_owned(), text: text.to_owned() }
+}
+
+const PATHS: [&str; 2] = ["crates/dunlin/src/edge/shard.rs", "docs/limits.md"];
+
+#[test]
+fn cited_file_may_be_named_by_the_tail_of_its_path() {
+    let text = "The loop is `edge/shard.rs`, whole: `crates/dunlin/src/edge/shard.rs`.\n";
+    assert_eq!(missing_files(&page(MAP, text), &PATHS), []);
+}
+
+#[test]
+fn cited_file_that_is_gone_is_found_by_line() {
+    let findings = missing_files(&page(MAP, "One.\nSee `edge/gone.rs`.\n"), &PATHS);
+    assert_eq!(findings, [Finding::at_line(MAP, 2, "there is no `edge/gone.rs` in the tree")]);
+}
+
+#[test]
+fn tail_must_begin_at_a_folder() {
+    assert_eq!(missing_files(&page(MAP, "See `ge/shard.rs`.\n"), &PATHS).len(), 1);
+}
+
+#[test]
+fn pattern_or_block_is_no_citation() {
+    let text =
+        "Bars go to `target/bench/AREA.json`, sources are `src/*/tests.rs`.\n```\n`edge/gone.rs`\n```\n";
+    assert_eq!(missing_files(&page(MAP, text), &PATHS), []);
+}
+
+#[test]
+fn link_is_followed_from_the_folder_of_its_page() {
+    assert_eq!(dead_links(&page("docs/services.md", "[limits](limits.md#queue)\n"), &PATHS), []);
+    assert_eq!(dead_links(&page("README.md", "[limits](docs/limits.md) [docs](docs)\n"), &PATHS), []);
+    assert_eq!(dead_links(&page("docs/design/one.md", "[limits](../limits.md)\n"), &PATHS), []);
+    assert_eq!(dead_links(&page("README.md", "[limits](limits.md)\n"), &PATHS).len(), 1);
+    assert_eq!(dead_links(&page("README.md", "<img src=\"docs/none.svg\">\n"), &PATHS).len(), 1);
+}
+
+#[test]
+fn address_and_anchor_are_not_followed() {
+    let text = "[a](https://example.com/x) [b](#below)\n";
+    assert_eq!(dead_links(&page("README.md", text), &PATHS), []);
+}
+
+#[test]
+fn name_in_the_map_must_be_in_the_code() {
+    let known = names("pub fn poll_packet() {} struct Agent;").collect();
+    assert_eq!(unknown_names(&page(MAP, "`Agent::poll_packet()` and `Agent`\n"), &known), []);
+    assert_eq!(unknown_names(&page(MAP, "`Agent::gone`\n"), &known).len(), 1);
+}
+
+#[test]
+fn sentence_between_backticks_is_no_name() {
+    let known = HashSet::new();
+    assert_eq!(unknown_names(&page(MAP, "`cargo xtask tidy` and `a + b` and `42`\n"), &known), []);
+}
+
+#[test]
+fn readme_must_show_the_example_word_for_word() {
+    let example = page(SHOWN, "//! A chat.\nfn main() {}\n");
+    let readme = |code: &str| page(SHOWN_IN, &format!("# Hello\n```rust\n{code}```\n"));
+    assert!(stale_example(&readme("//! A chat.\nfn main() {}\n"), &example).is_none());
+    assert!(stale_example(&readme("fn main() { }\n"), &example).is_some());
+}
