@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use proc_macro2::{Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{ItemImpl, LitStr, Type};
 
 use super::Mistakes;
-use super::method::{CallRole, Method, Role};
+use super::method::{CallRole, Method, Role, names};
 use super::options::ServiceOptions;
 
 pub(super) fn service(
@@ -22,6 +22,7 @@ pub(super) fn service(
             .add(block.self_ty.span(), "this type has no name of its own: add `#[service(name = \"..\")]`");
         return TokenStream::new();
     };
+    let is_generic = !block.generics.params.is_empty();
     let mut routes = HashMap::new();
     let statements: Vec<_> = methods
         .iter()
@@ -38,7 +39,7 @@ pub(super) fn service(
                         mistakes.add(method.span(), message);
                         return None;
                     }
-                    route_statement(method, role, &route, options)
+                    route_statement(method, role, &route, options, is_generic)
                 }
                 Role::Tick(period_ms) => {
                     let (needs, body) = hook_parts(method);
@@ -101,11 +102,17 @@ fn route_name(method: &Method, role: &CallRole, options: &ServiceOptions) -> Str
     }
 }
 
-fn route_statement(method: &Method, role: &CallRole, route: &str, options: &ServiceOptions) -> TokenStream {
+fn route_statement(
+    method: &Method,
+    role: &CallRole,
+    route: &str,
+    options: &ServiceOptions,
+    is_generic: bool,
+) -> TokenStream {
     let kind = format_ident!("{}", if role.is_request { "Request" } else { "Notify" });
     let (is_concurrent, docs) = (role.is_concurrent, &method.docs);
     let needs = route_needs(method, role);
-    let body = call_body(method, role, options);
+    let body = call_body(method, role, options, is_generic);
     let call = if method.arguments.is_empty() { quote!(call) } else { quote!(mut call) };
     quote! {
         service.route(&::dunlin::service::RouteSpec {
@@ -138,19 +145,27 @@ fn route_needs(method: &Method, role: &CallRole) -> TokenStream {
     }
 }
 
-fn call_body(method: &Method, role: &CallRole, options: &ServiceOptions) -> TokenStream {
+/// Checks that one argument at most reads the payload: where it can, as soon as the types are known, and in a generic
+/// service when it is used.
+fn one_reader(method: &Method, is_generic: bool) -> TokenStream {
+    let types = &method.arguments;
+    if types.len() < 2 {
+        return TokenStream::new();
+    }
+    let check = quote_spanned! {at(method.span())=>
+        ::dunlin::service::codegen::one_reads_the_body(&[#(<#types as ::dunlin::service::Extract>::READS_BODY),*])
+    };
+    let is_generic = is_generic || types.iter().any(|ty| names(ty.to_token_stream(), "Self"));
+    if is_generic { quote!(const { #check };) } else { quote!(const _: () = #check;) }
+}
+
+fn call_body(method: &Method, role: &CallRole, options: &ServiceOptions, is_generic: bool) -> TokenStream {
     let names = argument_names(method);
     let types = &method.arguments;
     let extracted = names.iter().zip(types).map(|(name, ty)| {
         quote_spanned!(at(ty.span())=> let #name = <#ty as ::dunlin::service::Extract>::extract(&mut call)?;)
     });
-    let one_reader = (types.len() > 1).then(|| {
-        quote! {
-            const {
-                ::dunlin::service::codegen::one_reads_the_body(&[#(<#types as ::dunlin::service::Extract>::READS_BODY),*])
-            };
-        }
-    });
+    let one_reader = one_reader(method, is_generic);
     let ident = &method.ident;
     let ty = method.output_type();
     let output = if options.is_serial {

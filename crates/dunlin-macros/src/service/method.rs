@@ -63,7 +63,7 @@ pub(super) fn take_all(
         let Some(mark) = marks.first() else { continue };
         is_marked = true;
         if let Some(second) = marks.get(1) {
-            mistakes.add(second.span(), "a method is for one thing: it has one of these attributes");
+            mistakes.add(second.path().span(), "a method is for one thing: it has one of these attributes");
             continue;
         }
         let before = mistakes.0.len();
@@ -173,9 +173,9 @@ fn check(sig: &Signature, mark: &Attribute, options: &ServiceOptions, mistakes: 
                         if options.is_serial { " or `&mut self`" } else { "" }
                     ),
                 );
-            } else if let (Some(_), false) = (&receiver.mutability, options.is_serial) {
+            } else if let (Some(mutability), false) = (&receiver.mutability, options.is_serial) {
                 let message = "handlers of a service run at the same time, so they take `&self`; to run one at a time with `&mut self`, write `#[service(serial)]`";
-                mistakes.add(receiver.span(), message);
+                mistakes.add(mutability.span(), message);
             }
         }
         _ => mistakes.add(sig.ident.span(), format!("a #[{mark}] method takes `&self`")),
@@ -249,16 +249,17 @@ impl Method {
             None => quote::quote!(()),
             Some(output) => {
                 let tokens = output.to_token_stream();
-                if names_impl_trait(tokens.clone()) { quote::quote!(_) } else { tokens }
+                if names(tokens.clone(), "impl") { quote::quote!(_) } else { tokens }
             }
         }
     }
 }
 
-fn names_impl_trait(tokens: TokenStream) -> bool {
+/// Whether an identifier or keyword stands anywhere in `tokens`.
+pub(super) fn names(tokens: TokenStream, name: &str) -> bool {
     tokens.into_iter().any(|token| match token {
-        proc_macro2::TokenTree::Ident(ident) => ident == "impl",
-        proc_macro2::TokenTree::Group(group) => names_impl_trait(group.stream()),
+        proc_macro2::TokenTree::Ident(ident) => ident == name,
+        proc_macro2::TokenTree::Group(group) => names(group.stream(), name),
         _ => false,
     })
 }

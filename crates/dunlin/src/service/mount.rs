@@ -123,8 +123,8 @@ impl<'a> Mount<'a> {
         });
     }
 
-    pub(super) fn add_component(self, component: impl Component, needs: Needs) {
-        self.set.components.push(super::set::PendingComponent { component: Box::new(component), needs });
+    pub(super) fn add_component(self, component: Box<dyn Component>, needs: Needs) {
+        self.set.components.push(super::set::PendingComponent { component, needs });
     }
 }
 

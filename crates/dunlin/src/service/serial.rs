@@ -91,7 +91,7 @@ impl<'a, S: Service> SerialMount<'a, S> {
     pub fn done(self) {
         let name = self.mount.name().clone();
         let component = SerialComponent { name, seed: Some(self.seed), control: None };
-        self.mount.add_component(component, self.needs);
+        self.mount.add_component(Box::new(component), self.needs);
     }
 }
 

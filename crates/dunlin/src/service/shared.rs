@@ -1,5 +1,6 @@
 //! Services whose handlers take `&self`: they run whenever they are called, on the shard of the caller.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,19 +20,41 @@ pub type SharedHook<S> = for<'a> fn(&'a S, &'a AppParts) -> BoxFuture<'a, Result
 #[derive(Debug)]
 pub struct SharedMount<'a, S> {
     mount: Mount<'a>,
-    service: Arc<S>,
+    service: Arc<dyn Any + Send + Sync>,
+    component: SharedComponent<S>,
+    /// Kept as a function, so that only `Mount::shared` asks for `Sync` and a service without it is told once.
+    into_component: fn(SharedComponent<S>) -> Box<dyn Component>,
     serializer: Option<SerializerKind>,
-    hooks: Hooks<SharedHook<S>>,
     needs: Needs,
 }
 
-impl<'a, S: Service + Sync> SharedMount<'a, S> {
-    pub(super) fn new(mount: Mount<'a>, service: S) -> Self {
+#[derive(Debug)]
+struct SharedComponent<S> {
+    name: Arc<str>,
+    service: Arc<S>,
+    hooks: Hooks<SharedHook<S>>,
+    parts: Option<Arc<AppParts>>,
+    ticking: Vec<Timer>,
+}
+
+impl<'a, S: Service> SharedMount<'a, S> {
+    pub(super) fn new(mount: Mount<'a>, service: S) -> Self
+    where
+        S: Sync,
+    {
+        let (name, service) = (mount.name().clone(), Arc::new(service));
         Self {
             mount,
-            service: Arc::new(service),
+            service: service.clone(),
+            component: SharedComponent {
+                name,
+                service,
+                hooks: Hooks::default(),
+                parts: None,
+                ticking: Vec::new(),
+            },
+            into_component: |component| Box::new(component),
             serializer: None,
-            hooks: Hooks::default(),
             needs: Needs::default(),
         }
     }
@@ -43,46 +66,26 @@ impl<'a, S: Service + Sync> SharedMount<'a, S> {
 
     /// Adds a route.
     pub fn route(&mut self, spec: &RouteSpec) {
-        let owner = RouteOwner {
-            service: self.service.clone(),
-            serializer: self.serializer.clone(),
-            is_serial: false,
-        };
-        self.mount.add_route(spec, owner);
+        let (service, serializer) = (self.service.clone(), self.serializer.clone());
+        self.mount.add_route(spec, RouteOwner { service, serializer, is_serial: false });
     }
 
     /// Adds a hook.
     pub fn hook(&mut self, stage: Stage, needs: fn(&mut Needs), hook: SharedHook<S>) {
         needs(&mut self.needs);
-        self.hooks.stages.push((stage, hook));
+        self.component.hooks.stages.push((stage, hook));
     }
 
     /// Adds a tick.
     pub fn every(&mut self, period: Duration, needs: fn(&mut Needs), tick: SharedHook<S>) {
         needs(&mut self.needs);
-        self.hooks.add_tick(period, tick);
+        self.component.hooks.add_tick(period, tick);
     }
 
     /// Ends the mounting.
     pub fn done(self) {
-        let name = self.mount.name().clone();
-        let component = SharedComponent {
-            name,
-            service: self.service,
-            hooks: self.hooks,
-            parts: None,
-            ticking: Vec::new(),
-        };
-        self.mount.add_component(component, self.needs);
+        self.mount.add_component((self.into_component)(self.component), self.needs);
     }
-}
-
-struct SharedComponent<S> {
-    name: Arc<str>,
-    service: Arc<S>,
-    hooks: Hooks<SharedHook<S>>,
-    parts: Option<Arc<AppParts>>,
-    ticking: Vec<Timer>,
 }
 
 impl<S: Send + Sync + 'static> Component for SharedComponent<S> {
