@@ -80,7 +80,7 @@ fn verdict(rows: &[Row], allows_missing: bool) -> Result<()> {
         bail!("{failed} claims do not hold");
     }
     if missing > 0 && !allows_missing {
-        bail!("{missing} clients were not run; say --allow-missing where that is no failure");
+        bail!("{missing} rows were not run; say --allow-missing where that is no failure");
     }
     if rows.iter().all(|row| row.missing.is_some()) && !allows_missing {
         bail!("nothing was run");

@@ -80,7 +80,7 @@ async fn start(name: &str, app: App) -> std::result::Result<Node, StartError> {
     let node = app.service(Room).listen("127.0.0.1:0").start().await?;
     for addr in node.addrs() {
         // Whoever started this process reads the line, or is gone and ends it by its standard input.
-        let _ = writeln!(io::stdout().lock(), "listening {addr} {name}");
+        writeln!(io::stdout().lock(), "listening {addr} {name}").ok();
     }
     Ok(node)
 }
@@ -93,11 +93,11 @@ async fn main() -> std::result::Result<(), StartError> {
 
     let (ended, end) = oneshot::channel();
     thread::spawn(move || {
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        let _ = ended.send(());
+        io::copy(&mut io::stdin().lock(), &mut io::sink()).ok();
+        ended.send(()).ok();
     });
     // A thread that is gone without a word means the same.
-    let _ = end.await;
+    end.await.ok();
     for node in nodes {
         node.stop().await;
     }

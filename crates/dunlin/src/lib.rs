@@ -60,8 +60,8 @@ mod session;
 mod timer;
 
 pub use app::{
-    Admission, Admitted, App, CallError, ConnectError, ExpectError, GateConfig, GateStats, LocalClient, LocalEnd, Node,
-    Push, Refusal, ServeError, StartError, Stopped,
+    Admission, Admitted, App, CallError, ConnectError, ExpectError, GateConfig, GateStats, LocalClient,
+    LocalEnd, Node, Push, Refusal, ServeError, StartError, Stopped,
 };
 pub use dunlin_macros::{Event, service};
 pub use dunlin_wire::ws::{OriginPolicy, WsLimits};
@@ -73,7 +73,7 @@ pub use group::{BroadcastError, Delivery, Group, GroupError, Groups};
 pub use serializer::{Json, Protobuf, Serializer};
 pub use service::{Msg, Proto, Raw, Route, RouteOptions, State, Uid};
 pub use session::{
-    BindError, CloseReason, PushError, Pushed, SendQueue, Session, SessionClosed, SessionId, Sessions, Transport,
-    WhenFull,
+    BindError, CloseReason, PushError, Pushed, SendQueue, Session, SessionClosed, SessionId, Sessions,
+    Transport, WhenFull,
 };
 pub use timer::{Timer, TimerError, Timers};

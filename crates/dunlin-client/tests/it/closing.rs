@@ -48,6 +48,21 @@ async fn close_of_the_server_says_code_and_reason_and_is_answered_with_the_same_
 }
 
 #[tokio::test]
+async fn close_that_comes_with_the_handshake_is_heard_after_the_push_before_it() {
+    for (behaviour, scheme, expected) in
+        [(Behaviour::WEBSOCKET, "ws", Some(4002)), (Behaviour::TCP, "tcp", None)]
+    {
+        let server = Server::start(Behaviour { greeting: Some("1"), is_brief: true, ..behaviour }).await;
+        let mut builder = Client::builder(&server.url(scheme));
+        let mut greetings = builder.subscribe("onGreeting");
+        let client = builder.connect().await.unwrap();
+        assert!(greetings.recv().await.is_some());
+        let reason = tokio::time::timeout(Duration::from_secs(10), client.closed()).await.expect("in time");
+        assert!(matches!(reason, CloseReason::ByServer { code, .. } if code == expected), "{reason:?}");
+    }
+}
+
+#[tokio::test]
 async fn end_without_a_word_is_by_the_server_without_a_code() {
     for behaviour in [Behaviour::WEBSOCKET, Behaviour::TCP] {
         let (_server, client) = connect(behaviour).await;
@@ -72,23 +87,26 @@ async fn server_that_breaks_the_protocol_is_left() {
 
 #[tokio::test]
 async fn close_says_goodbye_after_what_was_asked_before() {
-    let (mut server, client) = connect(Behaviour::WEBSOCKET).await;
-    for n in 0..50 {
-        client.notify("Log.line", &n).await.unwrap();
-    }
-    client.close().await;
-    assert!(matches!(client.state(), State::Closed { reason: CloseReason::ByUs }));
-    let mut notified = 0;
-    let frame = server.wait_for(|seen| match seen {
-        Seen::Notified { .. } => {
-            notified += 1;
-            None
+    // Both wait when the task looks; often enough that chance cannot hide a wrong order.
+    for _ in 0..20 {
+        let (mut server, client) = connect(Behaviour::WEBSOCKET).await;
+        for n in 0..50 {
+            client.notify("Log.line", &n).await.unwrap();
         }
-        Seen::Closed(frame) => Some(frame),
-        _ => None,
-    });
-    assert_eq!(frame.await, Some(CloseFrame { code: 1000, reason: String::new() }));
-    assert_eq!(notified, 50);
+        client.close().await;
+        assert!(matches!(client.state(), State::Closed { reason: CloseReason::ByUs }));
+        let mut notified = 0;
+        let frame = server.wait_for(|seen| match seen {
+            Seen::Notified { .. } => {
+                notified += 1;
+                None
+            }
+            Seen::Closed(frame) => Some(frame),
+            _ => None,
+        });
+        assert_eq!(frame.await, Some(CloseFrame { code: 1000, reason: String::new() }));
+        assert_eq!(notified, 50);
+    }
 }
 
 #[tokio::test]

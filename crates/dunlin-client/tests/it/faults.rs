@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dunlin_client::{Client, CloseReason};
+use dunlin_client::{Client, ClientBuilder, CloseReason, NotifyError};
 use dunlin_wire::{HEARTBEAT_PACKET, HandshakeResponse, PacketKind, ServerSys, encode_packet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
@@ -22,8 +22,12 @@ async fn read_packet(pipe: &mut DuplexStream) -> (u8, Vec<u8>) {
 
 /// A client that shook hands with a server that then does only what the test does.
 async fn shaken(heartbeat: u32) -> (Client, DuplexStream) {
+    shaken_with(Client::builder("tcp://pipe:1"), heartbeat).await
+}
+
+async fn shaken_with(builder: ClientBuilder, heartbeat: u32) -> (Client, DuplexStream) {
     let (ours, mut theirs) = tokio::io::duplex(1 << 16);
-    let connecting = tokio::spawn(Client::builder("tcp://pipe:1").connect_over(ours));
+    let connecting = tokio::spawn(builder.connect_over(ours));
     assert_eq!(read_packet(&mut theirs).await.0, PacketKind::Handshake as u8);
     let sys = ServerSys { heartbeat: Some(heartbeat), ..ServerSys::default() };
     let (mut body, mut packet) = (Vec::new(), Vec::new());
@@ -125,6 +129,38 @@ async fn server_that_reads_nothing_holds_up_callers_no_longer_than_their_time_an
     let before = Instant::now();
     client.close().await;
     assert_eq!(before.elapsed(), Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_that_reads_nothing_is_sent_no_more_than_the_bound_and_callers_hear_of_it() {
+    let builder = Client::builder("tcp://pipe:1").command_queue(1);
+    let (client, _theirs) = shaken_with(builder, 1000).await;
+    let mut taken = 0;
+    let error = loop {
+        match client.notify_raw("Log.line", vec![0_u8; 100_000]).await {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+        assert!(taken < 10, "one is written, one waits in the queue");
+    };
+    assert!(matches!(error, NotifyError::TimedOut { .. }), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_calls_go_on_as_soon_as_the_server_reads() {
+    let (client, mut theirs) = shaken(1000).await;
+    let before = Instant::now();
+    let telling = tokio::spawn(async move {
+        for _ in 0..5 {
+            client.notify_raw("Log.line", vec![0_u8; 200_000]).await.unwrap();
+        }
+        client
+    });
+    for _ in 0..5 {
+        assert_eq!(read_packet(&mut theirs).await.0, PacketKind::Data as u8);
+    }
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    telling.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

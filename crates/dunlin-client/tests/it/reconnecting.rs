@@ -88,3 +88,12 @@ async fn client_gives_up_after_the_tries_it_was_allowed() {
     let reason = within(client.closed()).await;
     assert!(matches!(reason, CloseReason::GaveUp { attempts: 3, .. }), "{reason:?}");
 }
+
+#[tokio::test]
+async fn connections_that_drop_at_once_count_as_failed_tries() {
+    let server = Server::start(Behaviour { is_brief: true, ..Behaviour::TCP }).await;
+    let policy = Reconnect::full_jitter(Duration::from_millis(1), Duration::from_secs(1000)).attempts_max(3);
+    let client = Client::builder(&server.url("tcp")).reconnect(policy).connect().await.unwrap();
+    let reason = within(client.closed()).await;
+    assert!(matches!(reason, CloseReason::ByServer { code: None, .. }), "{reason:?}");
+}

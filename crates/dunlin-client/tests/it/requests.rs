@@ -133,6 +133,39 @@ async fn cancelled_request_makes_room_at_once() {
     assert!(before.elapsed() < Duration::from_secs(1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn request_cancelled_before_it_was_taken_is_never_sent() {
+    let client = piped(|builder| builder).await;
+    // Polled once, so that it is queued, and dropped before the task of the connection runs.
+    let dropping = client.request_raw("Bye.drop", "");
+    assert!(tokio::time::timeout(Duration::ZERO, dropping).await.is_err());
+    assert_eq!(client.request_raw("Echo.echo", "x").await.unwrap(), "x");
+}
+
+#[tokio::test]
+async fn many_calls_over_a_narrow_pipe_arrive_whole() {
+    for (behaviour, url) in [(Behaviour::WEBSOCKET, "ws://pipe/"), (Behaviour::TCP, "tcp://pipe:1")] {
+        // Much narrower than what waits, so that the output is always partly written.
+        let (ours, theirs) = tokio::io::duplex(64);
+        let (seen, _keep) = mpsc::unbounded_channel();
+        tokio::spawn(serve(theirs, behaviour, seen));
+        let client = Client::builder(url).connect_over(ours).await.unwrap();
+        let mut asking = tokio::task::JoinSet::new();
+        for n in 0..200_usize {
+            let client = client.clone();
+            asking.spawn(async move {
+                let payload = vec![n as u8; 10 + 7 * n];
+                // Spread out, so that calls come while others are being written.
+                for _ in 0..n {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(client.request_raw("Echo.echo", payload.clone()).await.unwrap(), payload);
+            });
+        }
+        asking.join_all().await;
+    }
+}
+
 #[tokio::test]
 async fn message_over_a_limit_is_refused_unsent() {
     let client = piped(|builder| builder.send_body_len_max(100)).await;

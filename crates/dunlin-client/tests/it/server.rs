@@ -31,6 +31,8 @@ pub(crate) struct Behaviour {
     pub(crate) upgrade_refusal: Option<u16>,
     /// Pushed together with the answer to the handshake.
     pub(crate) greeting: Option<&'static str>,
+    /// Whether the server closes together with the answer to the handshake.
+    pub(crate) is_brief: bool,
     pub(crate) dictionary: &'static [(&'static str, u16)],
     /// Whether the handshake is answered at all.
     pub(crate) is_mute: bool,
@@ -43,6 +45,7 @@ impl Behaviour {
         refusal: None,
         upgrade_refusal: None,
         greeting: None,
+        is_brief: false,
         dictionary: &[],
         is_mute: false,
     };
@@ -296,15 +299,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         let mut packet = Vec::new();
         encode_packet(PacketKind::Handshake, &body, &mut packet).unwrap();
         self.protocol.accept(Millis::ZERO);
-        match self.behaviour.greeting {
-            None => self.send(&packet).await?,
-            Some(greeting) => {
-                // In one write, so that the client reads both at once.
-                self.frame(&packet);
-                self.frame(&push("onGreeting", greeting.as_bytes()));
-                self.flush().await?
-            }
-        };
+        // All in one write, so that the client reads it at once.
+        self.frame(&packet);
+        if let Some(greeting) = self.behaviour.greeting {
+            self.frame(&push("onGreeting", greeting.as_bytes()));
+        }
+        if self.behaviour.is_brief {
+            return self.say_close(4002, "only this").await;
+        }
+        self.flush().await?;
         Ok(self.behaviour.refusal.is_none())
     }
 
@@ -359,7 +362,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             "Bye.kick" => {
                 let mut packet = Vec::new();
                 encode_kick("logged in elsewhere", &mut packet).unwrap();
-                self.send(&packet).await?;
+                self.frame(&packet);
                 self.say_close(1000, "").await
             }
             "Bye.close" => self.say_close(4001, "good night").await,
@@ -374,14 +377,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
         }
     }
 
-    /// Sends a Close and reads on: the client's Close ends the connection.
+    /// Sends what waits and a Close, and reads on: the client's Close ends the connection. TCP ends at once.
     async fn say_close(&mut self, code: u16, reason: &str) -> Step {
-        if !self.behaviour.is_websocket {
-            return Ok(false);
+        if self.behaviour.is_websocket {
+            assert!(self.close.send());
+            encode_close(&mut self.out, code, reason, None);
         }
-        assert!(self.close.send());
-        encode_close(&mut self.out, code, reason, None);
-        self.flush().await
+        self.flush().await?;
+        Ok(self.behaviour.is_websocket)
     }
 
     async fn send(&mut self, packet: &[u8]) -> Step {

@@ -15,7 +15,8 @@ use crate::edge::Listen;
 use crate::error::Error;
 use crate::serializer::SerializerKind;
 use crate::service::{
-    Call, CallService, Handler, HandlerFn, NotifyFn, PushFilter, Reply, RouteInfo, RouteOptions, Service, ServiceSet,
+    Call, CallService, Handler, HandlerFn, NotifyFn, PushFilter, Reply, RouteInfo, RouteOptions, Service,
+    ServiceSet,
 };
 use crate::session::{CloseReason, Session};
 
@@ -153,7 +154,9 @@ impl App {
     /// Gives routes short codes, told to clients in the handshake. Codes begin at 1.
     #[must_use]
     pub fn dictionary<R: Into<String>>(self, routes: impl IntoIterator<Item = (R, u16)>) -> Self {
-        self.with(|parts| parts.dictionary.extend(routes.into_iter().map(|(route, code)| (route.into(), code))))
+        self.with(|parts| {
+            parts.dictionary.extend(routes.into_iter().map(|(route, code)| (route.into(), code)));
+        })
     }
 
     /// Decides on clients by their handshake. It may refuse with a code, keep things with the session, and tell the

@@ -17,10 +17,10 @@ use tokio::time::Instant;
 use super::builder::Parts;
 use super::config::Gate;
 use super::local::{ConnectError, LocalClient};
-use super::{GateStats, Shared, ShardStats, Stats};
+use super::{GateStats, ShardStats, Shared, Stats};
 use crate::edge::{
-    AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Shard, ShardHandle, SocketNet,
-    TlsAcceptor, TlsError, bind_shards,
+    AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Shard, ShardHandle,
+    SocketNet, TlsAcceptor, TlsError, bind_shards,
 };
 use crate::group::Groups;
 use crate::service::{BuildError, Lifecycle, RouteInfo, Router, StartError as ServiceError};
@@ -113,7 +113,8 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
     let groups = Groups::new();
     parts.services.call_timeout(parts.config.request_timeout);
     let services = parts.services.build(groups.clone())?;
-    let (bound, addrs, tls) = if with_sockets { bind_all(&parts.listens, shard_count)? } else { Bound::default() };
+    let (bound, addrs, tls) =
+        if with_sockets { bind_all(&parts.listens, shard_count)? } else { Bound::default() };
     let started_at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let stop_timeout = parts.config.stop_timeout;
     let gate = AcceptGate::new(parts.config.accept_limits());
@@ -145,7 +146,7 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
         .map(|(index, inbox)| shard_handle(index, inbox, &shared, router.for_shard()))
         .collect();
     // Set once, here.
-    let _ = shared.shards.set(handles.iter().map(Arc::downgrade).collect());
+    shared.shards.set(handles.iter().map(Arc::downgrade).collect()).ok();
     let (ended_sink, ended) = watch::channel(0);
     let ended_sink = Arc::new(ended_sink);
     let (shards, connector) = if with_sockets {
@@ -233,7 +234,8 @@ fn run_threads(
             .map_err(|source| StartError::Shard(Arc::new(source)))?;
         let net = {
             let _within = runtime.enter();
-            SocketNet::new(listeners, gate, EVENTS_MAX).map_err(|source| StartError::Shard(Arc::new(source)))?
+            SocketNet::new(listeners, gate, EVENTS_MAX)
+                .map_err(|source| StartError::Shard(Arc::new(source)))?
         };
         std::thread::Builder::new()
             .name(format!("dunlin-shard-{index}"))
@@ -245,7 +247,7 @@ fn run_threads(
                 drop(runtime);
                 ended.send_modify(|count| *count += 1);
                 // Nobody may be waiting any more.
-                let _ = done.send(());
+                done.send(()).ok();
             })
             .map_err(|source| StartError::Shard(Arc::new(source)))?;
         shards.push(is_done);
@@ -270,7 +272,7 @@ fn run_local(
             }
             ended.send_modify(|count| *count += 1);
             // Nobody may be waiting any more.
-            let _ = done.send(());
+            done.send(()).ok();
         });
         shards.push(is_done);
     }
@@ -443,7 +445,10 @@ impl Drop for Node {
 
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Node").field("addrs", &self.addrs).field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("addrs", &self.addrs)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
     }
 }
 

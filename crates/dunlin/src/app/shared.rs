@@ -59,11 +59,10 @@ impl Shared {
             Cow::Borrowed(body)
         };
         let is_worth_it = self.gate.compress_from.is_some_and(|from| bytes.len() >= from);
-        if is_worth_it && abilities.takes_compressed_body() {
-            if let Some(deflated) = dunlin_wire::deflate_if_smaller(&bytes) {
+        if is_worth_it && abilities.takes_compressed_body()
+            && let Some(deflated) = dunlin_wire::deflate_if_smaller(&bytes) {
                 return Body { bytes: Cow::Owned(deflated), is_compressed: true };
             }
-        }
         Body { bytes, is_compressed: false }
     }
 
@@ -82,7 +81,12 @@ impl Shared {
     }
 
     /// The handshake's answer to a client that is let in.
-    pub(crate) fn welcome(&self, session: &Session, caps: Vec<String>, user: Option<Value>) -> HandshakeResponse {
+    pub(crate) fn welcome(
+        &self,
+        session: &Session,
+        caps: Vec<String>,
+        user: Option<Value>,
+    ) -> HandshakeResponse {
         let is_pitaya = session.is_pitaya();
         let dict = match &self.dictionary {
             // pitaya's clients expect the field and must never see a compressed route.

@@ -25,7 +25,10 @@ pub(crate) enum Outcome<T> {
 }
 
 /// Polls a future once, containing its panic.
-fn poll_contained<T>(future: &mut Pin<Box<dyn Future<Output = T> + Send>>, cx: &mut Context<'_>) -> Poll<Outcome<T>> {
+fn poll_contained<T>(
+    future: &mut Pin<Box<dyn Future<Output = T> + Send>>,
+    cx: &mut Context<'_>,
+) -> Poll<Outcome<T>> {
     match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
         Ok(Poll::Ready(value)) => Poll::Ready(Outcome::Returned(value)),
         Ok(Poll::Pending) => Poll::Pending,
@@ -62,7 +65,7 @@ impl<T, L: Unpin> Future for Waiting<T, L> {
         };
         let finished = this.future.take();
         // Its drop is user code too.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(finished)));
+        catch_unwind(AssertUnwindSafe(|| drop(finished))).ok();
         Poll::Ready(this.label.take().map(|label| Done { key: this.key, label, outcome }))
     }
 }

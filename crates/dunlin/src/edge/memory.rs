@@ -208,7 +208,12 @@ impl MemoryNet {
 impl Net for MemoryNet {
     type Conn = MemoryConn;
 
-    fn poll_events(&mut self, cx: &mut Context<'_>, events: &mut Vec<Event>, max: usize) -> Poll<io::Result<bool>> {
+    fn poll_events(
+        &mut self,
+        cx: &mut Context<'_>,
+        events: &mut Vec<Event>,
+        max: usize,
+    ) -> Poll<io::Result<bool>> {
         self.hub.waker.register(cx.waker());
         let mut hub = self.hub.lock();
         let count = hub.events.len().min(max);

@@ -51,7 +51,12 @@ pub(crate) trait Net: Send {
 
     /// Fills `events` with at most `max` pieces of news; `true` when more may be waiting. `Pending`: there are none,
     /// and the task is woken when that changes.
-    fn poll_events(&mut self, cx: &mut Context<'_>, events: &mut Vec<Event>, max: usize) -> Poll<io::Result<bool>>;
+    fn poll_events(
+        &mut self,
+        cx: &mut Context<'_>,
+        events: &mut Vec<Event>,
+        max: usize,
+    ) -> Poll<io::Result<bool>>;
 
     /// The next new connection, if one can be taken now.
     fn accept(&mut self, now_ms: u64) -> Option<Accepted<Self::Conn>>;

@@ -259,11 +259,10 @@ impl GroupInner {
                 Err(error @ PushError::TooLong { .. }) => return Err(error.into()),
                 Err(_) => delivery.refused += 1,
             }
-            if is_news {
-                if let Some(slots) = news.get_mut(session.shard().index) {
+            if is_news
+                && let Some(slots) = news.get_mut(session.shard().index) {
                     slots.push(session.slot());
                 }
-            }
         }
         for (inbox, slots) in app.inboxes.iter().zip(news) {
             if !slots.is_empty() {
@@ -284,6 +283,9 @@ impl Drop for GroupInner {
 
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("name", &self.name()).field("count", &self.count()).finish_non_exhaustive()
+        f.debug_struct("Group")
+            .field("name", &self.name())
+            .field("count", &self.count())
+            .finish_non_exhaustive()
     }
 }

@@ -26,7 +26,7 @@ impl Groups {
     /// Tells the registry whose groups it makes; done once, when the application is built.
     pub(crate) fn set_app(&self, app: Weak<Shared>) {
         // The only caller is the constructor of `Shared`, so nothing was set before.
-        let _ = self.0.app.set(app);
+        self.0.app.set(app).ok();
     }
 
     /// The group of that name, made if there is none. A closed group is replaced by a new one.

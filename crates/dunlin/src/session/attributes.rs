@@ -18,7 +18,10 @@ impl Attributes {
         self.0.iter().find(|(id, _)| *id == TypeId::of::<T>()).and_then(|(_, value)| value.downcast_ref())
     }
 
-    pub(crate) fn get_or_insert_with<T: Any + Send + Sync>(&mut self, make: impl FnOnce() -> T) -> Option<&mut T> {
+    pub(crate) fn get_or_insert_with<T: Any + Send + Sync>(
+        &mut self,
+        make: impl FnOnce() -> T,
+    ) -> Option<&mut T> {
         if self.get::<T>().is_none() {
             self.set(make());
         }

@@ -180,7 +180,10 @@ impl Session {
     /// # Cancel safety
     ///
     /// Dropped before it is ready, the future has bound nothing.
-    #[expect(clippy::unused_async, reason = "agreeing with other nodes will wait here; handlers must not change then")]
+    #[expect(
+        clippy::unused_async,
+        reason = "agreeing with other nodes will wait here; handlers must not change then"
+    )]
     pub async fn bind(&self, uid: impl Into<Arc<str>> + Send) -> Result<(), BindError> {
         let uid: Arc<str> = uid.into();
         if uid.is_empty() {
@@ -468,15 +471,20 @@ impl Session {
         }
         // Dropping the set ends its timers. Attributes stay readable in the callbacks; afterwards they go, so that a value which holds this very
         // session does not keep it alive for ever.
-        let left = self.state().as_mut().map(|state| {
-            (std::mem::take(&mut state.attributes), std::mem::take(&mut state.timers))
-        });
+        let left = self
+            .state()
+            .as_mut()
+            .map(|state| (std::mem::take(&mut state.attributes), std::mem::take(&mut state.timers)));
         drop(left);
     }
 
     /// Notes that the session joins `group`, if it is not over; `insert` runs under the session's lock, so that a
     /// session which ends at the same time is either not inserted or forgotten afterwards.
-    pub(crate) fn join<R>(&self, group: &Arc<GroupInner>, insert: impl FnOnce() -> Option<R>) -> Result<Option<R>, SessionClosed> {
+    pub(crate) fn join<R>(
+        &self,
+        group: &Arc<GroupInner>,
+        insert: impl FnOnce() -> Option<R>,
+    ) -> Result<Option<R>, SessionClosed> {
         let mut guard = self.state();
         let state = guard.get_or_insert_default();
         if state.is_over {

@@ -14,10 +14,10 @@ mod outgoing;
 
 pub use close::CloseReason;
 pub use directory::Sessions;
-pub use handle::{BindError, Session, SessionClosed, Transport};
 pub(crate) use handle::SessionSeed;
-pub(crate) use id::SessionIds;
+pub use handle::{BindError, Session, SessionClosed, Transport};
 pub use id::SessionId;
+pub(crate) use id::SessionIds;
 pub use outbox::{Pushed, SendQueue, WhenFull};
 pub(crate) use outgoing::Outgoing;
 pub use outgoing::PushError;

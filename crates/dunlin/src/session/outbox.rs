@@ -84,6 +84,11 @@ pub(crate) enum QueuedKind {
 /// The queue itself.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
+    /// Boxed, because most queues of an idle crowd are empty.
+    #[expect(
+        clippy::box_collection,
+        reason = "an empty queue costs a pointer in each of a million sessions"
+    )]
     queue: Option<Box<VecDeque<Queued>>>,
     bytes: u32,
     /// Bytes the shard took out of the queue and the socket has not accepted yet.
@@ -92,7 +97,12 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     /// Queues a push, by the rules of `limits`.
-    pub(crate) fn push(&mut self, packet: Bytes, key: Option<u64>, limits: &SendQueue) -> Result<Pushed, Refused> {
+    pub(crate) fn push(
+        &mut self,
+        packet: Bytes,
+        key: Option<u64>,
+        limits: &SendQueue,
+    ) -> Result<Pushed, Refused> {
         let len = packet_len(&packet);
         let queued = Queued { packet, kind: QueuedKind::Push { key } };
         if self.has_room(len, limits) {
@@ -290,7 +300,7 @@ mod tests {
                 if pop {
                     outbox.pop();
                 }
-                let _ = outbox.push(Bytes::from(vec![0; len]), Some(key), &limits);
+                outbox.push(Bytes::from(vec![0; len]), Some(key), &limits).ok();
                 prop_assert!(outbox.total_bytes() <= u64::from(limits.bytes_max));
                 prop_assert!(outbox.len() <= limits.packets_max as usize);
             }

@@ -144,6 +144,18 @@ fn message_limit_counts_all_fragments() {
 }
 
 #[test]
+fn whole_message_over_the_limit_is_refused_though_all_of_it_is_there() {
+    let limits = WsLimits { message_len_max: 5, ..WsLimits::DEFAULT };
+    for opcode in [Opcode::Binary, Opcode::Text] {
+        let mut listener = Listener::with_limits(Role::Server, limits);
+        listener.feed(&frame(opcode, true, b"abcde")).unwrap();
+        let error = listener.feed(&frame(opcode, true, b"abcdef"));
+        assert_eq!(error, Err(WsError::MessageTooLong { message_len: 6, message_len_max: 5 }));
+        assert_eq!(listener.heard.len(), 1);
+    }
+}
+
+#[test]
 fn longest_packet_fits_the_default_message_limit() {
     let longest = crate::limits::PACKET_HEADER_LEN + crate::limits::PACKET_BODY_LEN_MAX;
     let mut listener = Listener::new(Role::Server);
@@ -208,10 +220,15 @@ fn payload_is_streamed_while_its_frame_is_incomplete() {
 
 #[test]
 fn spent_decoder_discards_what_follows() {
-    let mut listener = Listener::new(Role::Server);
-    assert_eq!(listener.feed(b"\xff"), Err(WsError::ReservedBits { bits: 7 }));
-    assert_eq!(listener.feed(&frame(Opcode::Binary, true, b"x")), Ok(()));
-    assert_eq!(listener.heard, []);
+    let whole_text = frame(Opcode::Text, true, b"\xff");
+    for (bytes, error) in
+        [(&b"\xff"[..], WsError::ReservedBits { bits: 7 }), (&whole_text, WsError::TextNotUtf8)]
+    {
+        let mut listener = Listener::new(Role::Server);
+        assert_eq!(listener.feed(bytes), Err(error));
+        assert_eq!(listener.feed(&frame(Opcode::Binary, true, b"x")), Ok(()));
+        assert_eq!(listener.heard, []);
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use dunlin_wire::{ClientConfig, ClientEvent, ClientProtocol, ErrorBody, HandshakeResponse, Millis, SendError};
+use dunlin_wire::{
+    ClientConfig, ClientEvent, ClientProtocol, ErrorBody, HandshakeResponse, Millis, SendError,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Duration, Instant, Sleep, sleep_until};
 
@@ -72,7 +74,7 @@ impl Driver {
         let reason = self.kicked.take();
         let ended = reason.map_or(LocalEnd::Closed, |reason| LocalEnd::Kicked { reason });
         // Nobody listening is fine.
-        let _ = end.send(Some(ended));
+        end.send(Some(ended)).ok();
     }
 
     /// Does whatever can be done; ready when something was.
@@ -158,7 +160,7 @@ impl Driver {
                 }
             }
             Command::Notify { route, body, sent } => {
-                let _ = sent.send(self.protocol.notify(&route, &body).map_err(refusal));
+                sent.send(self.protocol.notify(&route, &body).map_err(refusal)).ok();
             }
             Command::Close => self.is_over = true,
         }
@@ -183,7 +185,9 @@ impl Driver {
                 ClientEvent::Refused { code, response } => {
                     self.tell_connected(Err(ConnectError::Refused { code, message: response.message }));
                 }
-                ClientEvent::Response { id, result } => self.tell(id, result.map(Bytes::from).map_err(|body| read_error(&body))),
+                ClientEvent::Response { id, result } => {
+                    self.tell(id, result.map(Bytes::from).map_err(|body| read_error(&body)));
+                }
                 ClientEvent::TimedOut { id } => self.tell(id, Err(CallError::TimedOut)),
                 ClientEvent::Push { route, payload } => {
                     let push = Push { route, body: Bytes::from(payload) };
@@ -200,14 +204,14 @@ impl Driver {
     fn tell_connected(&mut self, outcome: Result<HandshakeResponse, ConnectError>) {
         if let Some(connected) = self.connected.take() {
             // Who connected may be gone.
-            let _ = connected.send(outcome);
+            connected.send(outcome).ok();
         }
     }
 
     fn tell(&mut self, id: u64, outcome: Result<Bytes, CallError>) {
         if let Some(answer) = self.answers.remove(&id) {
             // Who asked may be gone.
-            let _ = answer.send(outcome);
+            answer.send(outcome).ok();
         }
     }
 }

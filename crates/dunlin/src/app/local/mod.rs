@@ -158,7 +158,11 @@ impl LocalClient {
     /// # Cancel safety
     ///
     /// Dropped early, the request may have been served; its answer is ignored.
-    pub async fn request<T: DeserializeOwned>(&self, route: &str, body: impl Serialize) -> Result<T, CallError> {
+    pub async fn request<T: DeserializeOwned>(
+        &self,
+        route: &str,
+        body: impl Serialize,
+    ) -> Result<T, CallError> {
         let mut bytes = Vec::new();
         self.serializer.serialize(&body, &mut bytes)?;
         let answer = self.request_raw(route, bytes).await?;
@@ -267,7 +271,7 @@ impl LocalClient {
     /// Dropped early, the connection may or may not end.
     pub async fn close(self) {
         // An error means that it is over already.
-        let _ = self.commands.send(Command::Close).await;
+        self.commands.send(Command::Close).await.ok();
     }
 }
 

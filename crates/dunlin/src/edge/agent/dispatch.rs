@@ -1,6 +1,5 @@
 //! From messages to calls, and from calls to answers.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -15,10 +14,10 @@ use crate::service::{CallKind, Reply, RouteEntry};
 use crate::session::CloseReason;
 
 impl Agent {
-    pub(super) fn handle_message(&mut self, body: Cow<'_, [u8]>, fx: &mut Fx<'_>) {
-        let message = match dunlin_wire::decode_message(&body) {
+    pub(super) fn handle_message(&mut self, body: &[u8], fx: &mut Fx<'_>) {
+        let message = match dunlin_wire::decode_message(body) {
             Ok(message) => message,
-            Err(error) => return self.leave(CloseReason::Protocol { fault: error.to_string() }, fx),
+            Err(error) => return self.leave(&CloseReason::Protocol { fault: error.to_string() }, fx),
         };
         fx.shard.stats.messages_in.add(1);
         let Message { head, is_compressed, payload } = message;
@@ -27,7 +26,7 @@ impl Agent {
             MessageHead::Notify { route } => (CallKind::Notify, 0, route),
             MessageHead::Response { .. } | MessageHead::Push { .. } => {
                 let fault = "a response or push came from a client".to_owned();
-                return self.leave(CloseReason::Protocol { fault }, fx);
+                return self.leave(&CloseReason::Protocol { fault }, fx);
             }
         };
         let shard = fx.shard;
@@ -126,7 +125,15 @@ impl Agent {
             Ok(reply) => {
                 let app = &fx.shard.app;
                 let body = app.body_for(self.protocol.abilities(), reply.body(), reply.is_text());
-                if self.write_answer(id, false, body.is_compressed, &body.bytes, fx).is_err() {
+                if self
+                    .write_answer(
+                        &MessageHead::Response { id, is_error: false },
+                        body.is_compressed,
+                        &body.bytes,
+                        fx,
+                    )
+                    .is_err()
+                {
                     tracing::error!(id, bytes = body.bytes.len(), "an answer is longer than a packet may be");
                     self.write_error(id, &Error::internal("internal error"), fx);
                 }
@@ -139,30 +146,28 @@ impl Agent {
         let Some(session) = &self.session else { return };
         let mut body = Vec::new();
         fx.app().encode_error(error, session, &mut body);
-        let is_flagged = self.protocol.abilities().takes_error_flag();
-        if self.write_answer(id, is_flagged, false, &body, fx).is_err() {
+        let head = MessageHead::Response { id, is_error: self.protocol.abilities().takes_error_flag() };
+        if self.write_answer(&head, false, &body, fx).is_err() {
             tracing::error!(id, bytes = body.len(), "an error's details are longer than a packet may be");
-            self.leave(CloseReason::ByServer, fx);
+            self.leave(&CloseReason::ByServer, fx);
         }
     }
 
     fn write_answer(
         &mut self,
-        id: u64,
-        is_error: bool,
+        head: &MessageHead<'_>,
         is_compressed: bool,
         body: &[u8],
         fx: &mut Fx<'_>,
     ) -> Result<(), dunlin_wire::EncodeError> {
         let body_len_max = fx.app().gate.packet_body_out_max;
-        let head = MessageHead::Response { id, is_error };
         fx.shard.stats.answers_out.add(1);
         if fx.is_blocked {
-            let mut packet = Vec::with_capacity(dunlin_wire::data_packet_len(&head, body.len()));
-            dunlin_wire::encode_data_packet(&head, is_compressed, body, body_len_max, &mut packet)?;
+            let mut packet = Vec::with_capacity(dunlin_wire::data_packet_len(head, body.len()));
+            dunlin_wire::encode_data_packet(head, is_compressed, body, body_len_max, &mut packet)?;
             if let Some(session) = &self.session {
                 // A refusal marks the session to end as too slow, which the next look at it carries out.
-                let _ = session.queue_answer(Bytes::from(packet));
+                session.queue_answer(Bytes::from(packet));
             }
             return Ok(());
         }
@@ -173,11 +178,12 @@ impl Agent {
         }
         let start = fx.out.len();
         if self.link == Link::WebSocket {
-            let packet_len = dunlin_wire::data_packet_len(&head, body.len());
-            let header = dunlin_wire::ws::frame_header(dunlin_wire::ws::Opcode::Binary, true, packet_len, None);
+            let packet_len = dunlin_wire::data_packet_len(head, body.len());
+            let header =
+                dunlin_wire::ws::frame_header(dunlin_wire::ws::Opcode::Binary, true, packet_len, None);
             fx.out.extend_from_slice(header.as_slice());
         }
-        let encoded = dunlin_wire::encode_data_packet(&head, is_compressed, body, body_len_max, fx.out);
+        let encoded = dunlin_wire::encode_data_packet(head, is_compressed, body, body_len_max, fx.out);
         if encoded.is_err() {
             fx.out.truncate(start);
         }

@@ -2,9 +2,7 @@
 
 use std::task::Poll;
 
-use dunlin_wire::{
-    ClientAbilities, ClientKind, HandshakeRequest, HandshakeResponse, PacketKind,
-};
+use dunlin_wire::{ClientAbilities, ClientKind, HandshakeRequest, HandshakeResponse, PacketKind};
 
 use super::super::calls::Outcome;
 use super::{Agent, Fx, Link};
@@ -59,8 +57,12 @@ impl Agent {
                 let fault = format!("refused by the application with code {}", refusal.code());
                 self.refuse(&refusal, fault, fx);
             }
-            Outcome::Panicked => self.refuse(&Refusal::new(500, "internal error"), "the validator panicked".into(), fx),
-            Outcome::TimedOut => self.refuse(&Refusal::new(504, "timed out"), "the validator took too long".into(), fx),
+            Outcome::Panicked => {
+                self.refuse(&Refusal::new(500, "internal error"), "the validator panicked".into(), fx);
+            }
+            Outcome::TimedOut => {
+                self.refuse(&Refusal::new(504, "timed out"), "the validator took too long".into(), fx);
+            }
         }
     }
 
@@ -89,7 +91,7 @@ impl Agent {
         let mut body = Vec::with_capacity(64);
         response.encode(&mut body);
         self.write_handshake(&body, fx);
-        self.leave(CloseReason::Protocol { fault }, fx);
+        self.leave(&CloseReason::Protocol { fault }, fx);
     }
 
     fn write_handshake(&self, body: &[u8], fx: &mut Fx<'_>) {

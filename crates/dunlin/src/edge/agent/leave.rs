@@ -7,16 +7,16 @@ use crate::session::CloseReason;
 
 impl Agent {
     /// Ends the session and says so to the client. What was written before still goes out.
-    pub(crate) fn leave(&mut self, reason: CloseReason, fx: &mut Fx<'_>) {
+    pub(crate) fn leave(&mut self, reason: &CloseReason, fx: &mut Fx<'_>) {
         let code = reason.websocket_code();
         self.leave_with_code(reason, code, fx);
     }
 
-    pub(super) fn leave_with_code(&mut self, reason: CloseReason, code: u16, fx: &mut Fx<'_>) {
+    pub(super) fn leave_with_code(&mut self, reason: &CloseReason, code: u16, fx: &mut Fx<'_>) {
         if self.is_leaving() {
             return;
         }
-        if let CloseReason::Kicked { reason } = &reason {
+        if let CloseReason::Kicked { reason } = reason {
             let mut packet = Vec::new();
             // A reason too long for a packet cannot be said; the connection ends without it.
             if dunlin_wire::encode_kick(reason, &mut packet).is_ok() {
@@ -27,8 +27,8 @@ impl Agent {
             ws::encode_close(fx.out, code, &reason.to_string(), None);
         }
         // A client that reads nothing would not read the rest either.
-        let next = if reason == CloseReason::TooSlow { Link::Gone } else { Link::Leaving };
-        self.finish(&reason, fx);
+        let next = if *reason == CloseReason::TooSlow { Link::Gone } else { Link::Leaving };
+        self.finish(reason, fx);
         self.link = next;
         self.deadline = fx.now.plus(fx.app().gate.linger_ms);
     }
@@ -57,12 +57,12 @@ impl Agent {
             return self.refuse_http(408, "the request took too long", fx);
         }
         let fault = "no handshake in time".to_owned();
-        self.leave(CloseReason::Protocol { fault }, fx);
+        self.leave(&CloseReason::Protocol { fault }, fx);
     }
 
     pub(super) fn leave_if_drained(&mut self, fx: &mut Fx<'_>) {
         if self.is_draining && self.unanswered == 0 {
-            self.leave(CloseReason::Shutdown, fx);
+            self.leave(&CloseReason::Shutdown, fx);
         }
     }
 

@@ -220,7 +220,7 @@ impl Agent {
         }
         if !fx.is_blocked {
             match self.protocol.handle_tick(fx.now, interval_ms) {
-                Some(Liveness::Dead) => self.leave(CloseReason::Silent, fx),
+                Some(Liveness::Dead) => self.leave(&CloseReason::Silent, fx),
                 Some(Liveness::SendHeartbeat) => self.write_packet(&dunlin_wire::HEARTBEAT_PACKET, fx),
                 None => {}
             }
@@ -251,10 +251,10 @@ impl Agent {
                 Ok(Some(packet)) => match self.protocol.handle_packet(fx.now, packet) {
                     Ok(Some(event)) => self.handle_event(event, fx),
                     Ok(None) => {}
-                    Err(error) => self.leave(CloseReason::Protocol { fault: error.to_string() }, fx),
+                    Err(error) => self.leave(&CloseReason::Protocol { fault: error.to_string() }, fx),
                 },
                 Ok(None) => return &[],
-                Err(error) => self.leave(CloseReason::Protocol { fault: error.to_string() }, fx),
+                Err(error) => self.leave(&CloseReason::Protocol { fault: error.to_string() }, fx),
             }
         }
         bytes
@@ -262,7 +262,7 @@ impl Agent {
 
     fn handle_event(&mut self, event: ServerEvent<'_>, fx: &mut Fx<'_>) {
         match event {
-            ServerEvent::Message(body) => self.handle_message(body, fx),
+            ServerEvent::Message(body) => self.handle_message(&body, fx),
             ServerEvent::Heartbeat => {
                 self.write_packet(&dunlin_wire::HEARTBEAT_PACKET, fx);
                 self.protocol.handle_heartbeat_sent(fx.now);
@@ -302,14 +302,20 @@ impl Agent {
                 Ok(Some(WsEvent::Pong(_))) => self.protocol.handle_life(fx.now),
                 Ok(Some(WsEvent::Close(frame))) => self.handle_close_frame(frame.as_ref(), fx),
                 Ok(None) => return,
-                Err(error) => self.leave_with_code(CloseReason::Protocol { fault: error.to_string() }, error.close_code(), fx),
+                Err(error) => self.leave_with_code(
+                    &CloseReason::Protocol { fault: error.to_string() },
+                    error.close_code(),
+                    fx,
+                ),
             }
         }
     }
 
     /// Whether nothing more may be taken now.
     fn is_full(&self, fx: &Fx<'_>) -> bool {
-        self.unanswered >= fx.app().gate.unanswered_max || fx.out.len() >= OUT_LEN_SOFT_MAX || self.is_draining
+        self.unanswered >= fx.app().gate.unanswered_max
+            || fx.out.len() >= OUT_LEN_SOFT_MAX
+            || self.is_draining
     }
 
     fn keep_leftover(&mut self, plain: &[u8], raw: &[u8]) {
@@ -336,7 +342,7 @@ impl Agent {
     /// Takes the session's queued packets into the output, and leaves if the session is to end after them.
     pub(crate) fn drain_session(&mut self, fx: &mut Fx<'_>) {
         if let Some(reason) = self.take_output(fx) {
-            self.leave(reason, fx);
+            self.leave(&reason, fx);
         }
     }
 

@@ -22,7 +22,9 @@ impl Agent {
                 self.handle_request(&request, fx);
                 consumed
             }
-            Ok(None) if head.len() >= HEAD_LEN_MAX => return self.refuse_http(431, "request head too long", fx),
+            Ok(None) if head.len() >= HEAD_LEN_MAX => {
+                return self.refuse_http(431, "request head too long", fx);
+            }
             Ok(None) => {
                 if let Some(side) = self.side.as_mut() {
                     side.head = head;

@@ -56,9 +56,9 @@ impl Conn for SocketConn {
         if let Self::Tls(tls) = self {
             tls.session.send_close_notify();
             // The connection is ending; what cannot be sent now is not worth waiting for.
-            let _ = tls.send_records();
+            tls.send_records().ok();
         }
-        let _ = self.stream_mut().shutdown(Shutdown::Write);
+        self.stream_mut().shutdown(Shutdown::Write).ok();
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {

@@ -16,8 +16,8 @@ use mio::{Interest, Token};
 
 use self::conn::SocketConn;
 pub(crate) use self::gate::{AcceptGate, AcceptLimits, Permit};
-pub(crate) use self::listen::{BoundListener, bind_shards};
 pub use self::listen::Listen;
+pub(crate) use self::listen::{BoundListener, bind_shards};
 pub(crate) use self::tls::TlsAcceptor;
 pub use self::tls::{TlsError, TlsFiles};
 use super::SlotKey;
@@ -46,7 +46,11 @@ pub(crate) struct SocketNet {
 
 impl SocketNet {
     /// Takes over listeners. Must be called within the runtime of the shard's thread.
-    pub(crate) fn new(bound: Vec<BoundListener>, gate: Arc<AcceptGate>, events_max: usize) -> io::Result<Self> {
+    pub(crate) fn new(
+        bound: Vec<BoundListener>,
+        gate: Arc<AcceptGate>,
+        events_max: usize,
+    ) -> io::Result<Self> {
         let poll = AwaitablePoll::new()?;
         let mut listeners = HashMap::new();
         for (index, BoundListener { socket, tls }) in (0_u32..).zip(bound) {
@@ -60,7 +64,11 @@ impl SocketNet {
     }
 
     /// One attempt on one listener. `None`: it has nothing to give now.
-    fn accept_from(listener: &mut Listener, gate: &Arc<AcceptGate>, now_ms: u64) -> Result<Option<Accepted<SocketConn>>, io::Error> {
+    fn accept_from(
+        listener: &mut Listener,
+        gate: &Arc<AcceptGate>,
+        now_ms: u64,
+    ) -> Result<Option<Accepted<SocketConn>>, io::Error> {
         for _ in 0..SHED_MAX {
             match listener.socket.accept() {
                 Ok((stream, peer)) => {
@@ -105,7 +113,12 @@ fn is_exhausted(error: &io::Error) -> bool {
 impl Net for SocketNet {
     type Conn = SocketConn;
 
-    fn poll_events(&mut self, cx: &mut Context<'_>, events: &mut Vec<Event>, _max: usize) -> Poll<io::Result<bool>> {
+    fn poll_events(
+        &mut self,
+        cx: &mut Context<'_>,
+        events: &mut Vec<Event>,
+        _max: usize,
+    ) -> Poll<io::Result<bool>> {
         let polled = self.poll.poll_events(cx, &mut self.news);
         if let Poll::Ready(Ok(_)) = &polled {
             for event in &self.news {
@@ -157,6 +170,6 @@ impl Net for SocketNet {
 
     fn deregister(&mut self, conn: &mut SocketConn) {
         // Closing the socket would do; a refusal here changes nothing.
-        let _ = self.poll.registry().deregister(conn.stream_mut());
+        self.poll.registry().deregister(conn.stream_mut()).ok();
     }
 }

@@ -149,7 +149,7 @@ impl<N: Net> Shop<N> {
         if !self.table.is_empty() && Instant::now() >= deadline {
             for key in self.table.keys() {
                 self.step(key, now, |agent, fx| {
-                    agent.leave(CloseReason::Shutdown, fx);
+                    agent.leave(&CloseReason::Shutdown, fx);
                     agent.vanish(&CloseReason::Shutdown, fx);
                 });
             }
@@ -285,7 +285,8 @@ impl<N: Net> Shop<N> {
     /// the next turn, so that one connection cannot keep the shard.
     fn read(&mut self, key: SlotKey, now: Millis, is_closed: bool) {
         let Some(slot) = self.table.get_mut(key) else { return };
-        let may_read = slot.agent.is_leaving() || (slot.unsent.is_none() && slot.agent.takes_input(&self.shard.app));
+        let may_read =
+            slot.agent.is_leaving() || (slot.unsent.is_none() && slot.agent.takes_input(&self.shard.app));
         if !may_read {
             slot.is_unread = true;
             return;
@@ -448,11 +449,10 @@ impl<N: Net> Shop<N> {
     /// Brings the connection's next tick forward.
     fn arm_no_later(&mut self, key: SlotKey, deadline_ms: u64) {
         let tick = Wheel::tick_after(deadline_ms);
-        if let Some(slot) = self.table.get_mut(key) {
-            if tick < slot.armed {
+        if let Some(slot) = self.table.get_mut(key)
+            && tick < slot.armed {
                 slot.armed = self.wheel.arm(key, tick);
             }
-        }
     }
 
     fn drop_conn(&mut self, key: SlotKey) {
