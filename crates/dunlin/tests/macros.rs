@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dunlin::service::{RouteKind, Stage};
@@ -313,4 +314,38 @@ async fn an_application_without_a_state_it_needs_does_not_serve() {
     let app = App::new().service(Clock::default());
     let error = app.routes().unwrap_err();
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("`State<u32>`"));
+}
+
+struct Alarm;
+
+#[service]
+impl Alarm {
+    #[request]
+    async fn set(&self, session: Session, sent: State<AtomicUsize>) -> Result<()> {
+        let to = session.clone();
+        session.timers().every(Duration::from_secs(1), move || {
+            let (to, sent) = (to.clone(), sent.clone());
+            async move {
+                sent.fetch_add(1, Ordering::SeqCst);
+                to.push(&Line { from: "alarm".into(), text: "wake up".into() }).ok();
+            }
+        })?;
+        Ok(())
+    }
+
+    #[request]
+    async fn rings(&self, sent: State<AtomicUsize>) -> Result<usize> {
+        Ok(sent.load(Ordering::SeqCst))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn timers_of_a_session_end_with_it_even_when_they_hold_it() {
+    let app = App::new().state(AtomicUsize::new(0)).service(Alarm);
+    let (ann, bob) = (app.connect().await.unwrap(), app.connect().await.unwrap());
+    ann.request_raw("Alarm.set", "").await.unwrap();
+    assert_eq!(ann.expect::<Line>().await.unwrap().text, "wake up");
+    ann.close().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(bob.request::<usize>("Alarm.rings", ()).await.unwrap(), 1);
 }

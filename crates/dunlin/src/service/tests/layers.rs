@@ -144,3 +144,53 @@ async fn the_first_push_filter_that_says_no_is_the_last_that_is_asked() {
     assert!(!filters.pass(&session, "onLine", &mut body));
     assert_eq!(log.take(), ["one onLine 0", "two onLine 7"]);
 }
+
+/// Counts the spans of calls; interested in everything up to a level.
+struct SpanCounter {
+    level: tracing::Level,
+    log: Log,
+}
+
+impl tracing::Subscriber for SpanCounter {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() <= self.level && metadata.target().starts_with("dunlin::service")
+    }
+
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::Id {
+        self.log.add(format!("{} {}", span.metadata().name(), span.metadata().fields()));
+        tracing::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        self.log.add(format!("event {}", event.metadata().fields()));
+    }
+
+    fn enter(&self, _: &tracing::Id) {}
+
+    fn exit(&self, _: &tracing::Id) {}
+}
+
+#[tokio::test]
+async fn a_traced_call_has_a_span_and_an_outcome_and_at_a_lower_level_nothing() {
+    let bench = Bench::new(|set| {
+        set.layer(TraceLayer);
+        set.route("A.b", async || -> Result<()> { Ok(()) });
+    })
+    .await;
+    for (level, expected) in [
+        (
+            tracing::Level::DEBUG,
+            &["call {route, session, kind}", "event {message, elapsed_us, reply_len}"][..],
+        ),
+        (tracing::Level::INFO, &[]),
+    ] {
+        let log = Log::default();
+        let _guard = tracing::subscriber::set_default(SpanCounter { level, log: log.clone() });
+        bench.request("A.b", "").await.unwrap();
+        assert_eq!(log.take(), expected);
+    }
+}
