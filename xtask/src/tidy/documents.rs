@@ -1,7 +1,7 @@
 //! Whether the documents are true: the files, links and names they cite exist, and the README shows the example.
 //!
 //! A span between backticks that ends like a file is a citation of a file: by its path from the root, or by any tail
-//! of it (`edge/shard.rs`). In `ARCHITECTURE.md` a span that is a plain name is a citation of a name in the code.
+//! of it (`edge/shard.rs`). On the pages about the code a span that is a plain name is a citation of a name in the code.
 
 use std::collections::HashSet;
 
@@ -10,12 +10,14 @@ use super::{Finding, Source};
 #[cfg(test)]
 mod tests;
 
-/// The map of the code, whose every name must be found in the code.
-const MAP: &str = "ARCHITECTURE.md";
+/// Pages and folders of pages about the code, whose every name must be found in it.
+const ABOUT_CODE: [&str; 5] =
+    ["ARCHITECTURE.md", "README.md", "docs/services.md", "docs/limits.md", "docs/design/"];
 
-/// The page that shows the example, word for word.
+/// The page that shows the example: this file of it whole, and of the others in this folder what it likes.
 const SHOWN_IN: &str = "README.md";
 const SHOWN: &str = "examples/chat/src/main.rs";
+const SHOWN_FROM: &str = "examples/chat/src/";
 
 /// Endings that make a span a citation of a file.
 const CITED_ENDINGS: [&str; 9] = [".rs", ".js", ".mjs", ".md", ".toml", ".txt", ".json", ".svg", ".html"];
@@ -28,15 +30,14 @@ pub(crate) fn check(files: &[Source]) -> Vec<Finding> {
         findings.extend(missing_files(page, &paths));
         findings.extend(dead_links(page, &paths));
     }
-    if let Some(map) = files.iter().find(|file| file.path == MAP) {
-        let code = files.iter().filter(|file| ["rs", "js", "toml"].contains(&file.extension()));
-        let known: HashSet<&str> = code.flat_map(|file| names(&file.text)).collect();
-        findings.extend(unknown_names(map, &known));
+    let code = files.iter().filter(|file| ["rs", "js", "toml"].contains(&file.extension()));
+    let known: HashSet<&str> = code.flat_map(|file| names(&file.text)).collect();
+    for page in files.iter().filter(|file| ABOUT_CODE.iter().any(|about| file.path.starts_with(about))) {
+        findings.extend(unknown_names(page, &known));
     }
-    let page = files.iter().find(|file| file.path == SHOWN_IN);
-    let example = files.iter().find(|file| file.path == SHOWN);
-    if let (Some(page), Some(example)) = (page, example) {
-        findings.extend(stale_example(page, example));
+    if let Some(page) = files.iter().find(|file| file.path == SHOWN_IN) {
+        let examples: Vec<_> = files.iter().filter(|file| file.path.starts_with(SHOWN_FROM)).collect();
+        findings.extend(stale_examples(page, &examples));
     }
     findings
 }
@@ -54,10 +55,9 @@ fn missing_files(page: &Source, paths: &[&str]) -> Vec<Finding> {
         .collect()
 }
 
-/// A span with a folder in it and the ending of a file; patterns and addresses are none.
+/// A span with the ending of a file; patterns and addresses are none.
 fn is_file(span: &str) -> bool {
-    span.contains('/')
-        && CITED_ENDINGS.iter().any(|ending| span.ends_with(ending))
+    CITED_ENDINGS.iter().any(|ending| span.ends_with(ending))
         && !span.starts_with("./")
         && !span.starts_with("target/")
         && !span.chars().any(|c| c.is_whitespace() || "*{}<>$:".contains(c))
@@ -100,12 +100,12 @@ fn resolve(folder: &str, target: &str) -> String {
     parts.join("/")
 }
 
-fn unknown_names(map: &Source, known: &HashSet<&str>) -> Vec<Finding> {
-    let cited = spans(&map.text).filter(|(_, span)| is_name(span));
+fn unknown_names(page: &Source, known: &HashSet<&str>) -> Vec<Finding> {
+    let cited = spans(&page.text).filter(|(_, span)| is_name(span));
     let unknown = cited.filter(|(_, span)| !names(span).all(|name| known.contains(name)));
     unknown
         .map(|(line, span)| {
-            Finding::at_line(&map.path, line, format!("nothing in the code is called `{span}`"))
+            Finding::at_line(&page.path, line, format!("nothing in the code is called `{span}`"))
         })
         .collect()
 }
@@ -117,7 +117,6 @@ fn is_name(span: &str) -> bool {
         && !is_file(span)
         && span.chars().all(|c| c.is_alphanumeric() || "_:.".contains(c))
         && span.chars().any(char::is_alphabetic)
-        && !CITED_ENDINGS.iter().any(|ending| span.ends_with(ending))
 }
 
 fn names(text: &str) -> impl Iterator<Item = &str> {
@@ -125,24 +124,40 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
         .filter(|name| name.chars().any(char::is_alphabetic))
 }
 
-fn stale_example(page: &Source, example: &Source) -> Option<Finding> {
-    let is_shown = blocks(&page.text).iter().any(|block| block.trim() == example.text.trim());
-    (!is_shown).then(|| Finding::new(&page.path, format!("must show {SHOWN} word for word in a code block")))
+/// The code on the page is code that is compiled and tested: word for word, not retold.
+fn stale_examples(page: &Source, examples: &[&Source]) -> Vec<Finding> {
+    let blocks = rust_blocks(&page.text);
+    let mut findings = Vec::new();
+    let is_found = |block: &str| examples.iter().any(|example| example.text.contains(block.trim_end()));
+    let strange = blocks.iter().filter(|(_, block)| !is_found(block));
+    findings.extend(strange.map(|(line, _)| {
+        Finding::at_line(&page.path, *line, format!("this code is not in {SHOWN_FROM} word for word"))
+    }));
+    let whole = examples.iter().find(|example| example.path == SHOWN);
+    let is_shown = |text: &str| blocks.iter().any(|(_, block)| block.trim() == text.trim());
+    if whole.is_some_and(|example| !is_shown(&example.text)) {
+        findings.push(Finding::new(&page.path, format!("must show {SHOWN} as a whole")));
+    }
+    findings
 }
 
-/// The text of each fenced block.
-fn blocks(text: &str) -> Vec<String> {
+/// Each fenced block of Rust with the line it begins at.
+fn rust_blocks(text: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
-    let mut open: Option<String> = None;
-    for line in text.lines() {
-        match (&mut open, line.trim_start().starts_with("```")) {
-            (Some(_), true) => blocks.extend(open.take()),
-            (None, true) => open = Some(String::new()),
-            (Some(block), false) => {
+    let mut open: Option<(bool, usize, String)> = None;
+    for (index, line) in text.lines().enumerate() {
+        let fence = line.trim_start().strip_prefix("```");
+        match (&mut open, fence) {
+            (Some(_), Some(_)) => {
+                let closed = open.take().filter(|(is_rust, ..)| *is_rust);
+                blocks.extend(closed.map(|(_, line_number, block)| (line_number, block)));
+            }
+            (None, Some(language)) => open = Some((language.starts_with("rust"), index + 1, String::new())),
+            (Some((_, _, block)), None) => {
                 block.push_str(line);
                 block.push('\n');
             }
-            (None, false) => {}
+            (None, None) => {}
         }
     }
     blocks

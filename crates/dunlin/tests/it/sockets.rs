@@ -172,9 +172,11 @@ fn tls_echo(addr: std::net::SocketAddr, trusted: rustls_pki_types::CertificateDe
     let mut packets = dunlin_wire::ACK_PACKET.to_vec();
     dunlin_wire::encode_packet(dunlin_wire::PacketKind::Data, &message, &mut packets).unwrap();
     stream.write_all(&packets).unwrap();
-    let mut answer = vec![0; 4 + 2 + payload.len()];
+    // The first heartbeat, which follows the acknowledgement, then the answer.
+    let mut answer = vec![0; 4 + 4 + 2 + payload.len()];
     stream.read_exact(&mut answer).unwrap();
-    answer.split_off(6)
+    assert_eq!(answer[..4], dunlin_wire::HEARTBEAT_PACKET);
+    answer.split_off(10)
 }
 
 #[tokio::test]

@@ -34,7 +34,12 @@ impl Journal {
 
 /// Serves an application on loopback.
 pub(crate) async fn serve(app: App) -> (Node, SocketAddr) {
-    let node = app.configure(|gate| gate.shards = 2).listen("127.0.0.1:0").start().await.unwrap();
+    let app = app.configure(|gate| {
+        gate.shards = 2;
+        // Clients of these tests often stay when they are told to go.
+        gate.linger = Duration::from_millis(50);
+    });
+    let node = app.listen("127.0.0.1:0").start().await.unwrap();
     let addr = node.addrs()[0];
     (node, addr)
 }

@@ -6,6 +6,7 @@ fn page(path: &str, text: &str) -> Source {
     Source { path: path.to_owned(), text: text.to_owned() }
 }
 
+const MAP: &str = "ARCHITECTURE.md";
 const PATHS: [&str; 2] = ["crates/dunlin/src/edge/shard.rs", "docs/limits.md"];
 
 #[test]
@@ -48,7 +49,7 @@ fn address_and_anchor_are_not_followed() {
 }
 
 #[test]
-fn name_in_the_map_must_be_in_the_code() {
+fn name_on_a_page_about_the_code_must_be_in_the_code() {
     let known = names("pub fn poll_packet() {} struct Agent;").collect();
     assert_eq!(unknown_names(&page(MAP, "`Agent::poll_packet()` and `Agent`\n"), &known), []);
     assert_eq!(unknown_names(&page(MAP, "`Agent::gone`\n"), &known).len(), 1);
@@ -61,9 +62,21 @@ fn sentence_between_backticks_is_no_name() {
 }
 
 #[test]
-fn readme_must_show_the_example_word_for_word() {
+fn readme_must_show_the_example_as_a_whole() {
     let example = page(SHOWN, "//! A chat.\nfn main() {}\n");
-    let readme = |code: &str| page(SHOWN_IN, &format!("# Hello\n```rust\n{code}```\n"));
-    assert!(stale_example(&readme("//! A chat.\nfn main() {}\n"), &example).is_none());
-    assert!(stale_example(&readme("fn main() { }\n"), &example).is_some());
+    let faults = |code: &str| {
+        let readme = page(SHOWN_IN, &format!("# Hello\n```rust,no_run\n{code}```\n```sh\nls\n```\n"));
+        stale_examples(&readme, &[&example]).len()
+    };
+    assert_eq!(faults("//! A chat.\nfn main() {}\n"), 0);
+    assert_eq!(faults("fn main() {}\n"), 1, "a part of it is not the whole");
+    assert_eq!(faults("//! A chat.\nfn main() { }\n"), 2, "retold, and thus not shown");
+}
+
+#[test]
+fn readme_may_show_a_part_of_the_tests() {
+    let example = page(SHOWN, "fn main() {}\n");
+    let tests = page("examples/chat/src/tests.rs", "//! Tests.\n\n#[test]\nfn a() {}\n");
+    let readme = page(SHOWN_IN, "```rust\nfn main() {}\n```\n```rust,ignore\n#[test]\nfn a() {}\n```\n");
+    assert_eq!(stale_examples(&readme, &[&example, &tests]), []);
 }
