@@ -1,0 +1,98 @@
+//! The command line: what can be asked of `dunlin`, and its help.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Where the demo is served when nothing else is asked for.
+pub(crate) const DEMO_ADDR: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3250);
+
+/// The most bots; beyond that it is a load test, and there is a bench for it.
+const BOTS_MAX: i64 = 200;
+
+/// dunlin, a realtime server framework
+#[derive(Debug, Parser)]
+#[command(name = "dunlin", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "Try it:\n  dunlin demo")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What `dunlin` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a chat page that already moves
+    Demo(DemoArgs),
+}
+
+/// Serve a chat page that already moves
+///
+/// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the page
+/// in two tabs and they talk with each other.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  dunlin demo                         on 127.0.0.1:3250, or the next free port
+  dunlin demo --addr 127.0.0.1:0      on any free port
+  dunlin demo --addr 0.0.0.0:3250     for other machines too: the demo has no login
+  dunlin demo --bots 0                a quiet room
+  RUST_LOG=dunlin=debug dunlin demo   with the server's log on stderr")]
+pub(crate) struct DemoArgs {
+    /// Address and port to serve on [default: 127.0.0.1:3250, or the next free port]
+    #[arg(long, visible_alias = "listen", value_name = "HOST:PORT", value_parser = parse_addr)]
+    pub(crate) addr: Option<SocketAddr>,
+
+    /// How many bots talk in the room
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=BOTS_MAX))]
+    pub(crate) bots: u16,
+}
+
+/// Reads an address with a port; a name such as `localhost` is looked up.
+fn parse_addr(text: &str) -> Result<SocketAddr, String> {
+    let example = "write a host and a port, such as 127.0.0.1:3250";
+    let mut found = text.to_socket_addrs().map_err(|error| format!("{error}; {example}"))?;
+    found.next().ok_or_else(|| format!("the name has no address; {example}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn demo(args: &[&str]) -> Result<DemoArgs, clap::Error> {
+        let Command::Demo(args) = Cli::try_parse_from(["dunlin", "demo"].iter().chain(args))?.command;
+        Ok(args)
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn addresses_need_a_port_and_may_be_names() {
+        assert_eq!(demo(&["--addr", "127.0.0.1:0"]).unwrap().addr, Some("127.0.0.1:0".parse().unwrap()));
+        assert_eq!(demo(&["--listen", "[::1]:80"]).unwrap().addr, Some("[::1]:80".parse().unwrap()));
+        assert!(demo(&["--addr", "localhost:3250"]).unwrap().addr.unwrap().ip().is_loopback());
+        let error = demo(&["--addr", "127.0.0.1"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ValueValidation);
+        assert!(error.to_string().contains("such as 127.0.0.1:3250"), "{error}");
+    }
+
+    #[test]
+    fn bots_are_five_unless_told_and_their_number_is_bounded() {
+        assert_eq!(demo(&[]).unwrap().bots, 5);
+        assert_eq!(demo(&["--bots", "0"]).unwrap().bots, 0);
+        assert!(demo(&["--bots", "201"]).is_err());
+    }
+
+    #[test]
+    fn help_shows_examples() {
+        let error = demo(&["--help"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DisplayHelp);
+        assert!(error.to_string().contains("dunlin demo --bots 0"), "{error}");
+    }
+}
