@@ -49,6 +49,10 @@ impl Source {
     }
 }
 
+/// A heartbeat is answered when the connection was opened, or answered the last one, this long ago. An answer to
+/// every one would never end with a server that answers every one itself.
+const HEARTBEAT_PAUSE: Duration = Duration::from_secs(10);
+
 /// What is done over the connections.
 pub trait Job {
     /// A packet came on connection `conn`; `now` is the time of the read that brought it.
@@ -78,6 +82,7 @@ struct Conn {
     stage: Stage,
     tail: Vec<u8>,
     unsent: Vec<u8>,
+    heartbeat_at: Instant,
 }
 
 /// The table of connections.
@@ -236,12 +241,7 @@ impl Engine {
         let mut stream = TcpStream::from_std(socket.into());
         let token = Token(self.conns.len());
         self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        self.conns.push(Conn {
-            stream: Some(stream),
-            stage: Stage::Connecting,
-            tail: Vec::new(),
-            unsent: Vec::new(),
-        });
+        self.conns.push(Conn::new(Some(stream), Stage::Connecting));
         self.connecting_count += 1;
         Ok(())
     }
@@ -343,7 +343,13 @@ impl Engine {
             next_packet(dialect, &mut input).map_err(|Broken(why)| io::Error::other(why))?
         {
             match packet {
-                Inbound::Heartbeat => out.put_packet(kind::HEARTBEAT, &[], &[]),
+                Inbound::Heartbeat => {
+                    let last = &mut self.conns[index].heartbeat_at;
+                    if now.saturating_duration_since(*last) > HEARTBEAT_PAUSE {
+                        *last = now;
+                        out.put_packet(kind::HEARTBEAT, &[], &[]);
+                    }
+                }
                 Inbound::Handshake(body) if self.conns[index].stage == Stage::Handshaking => {
                     if !body.windows(10).any(|window| window == b"\"code\":200") {
                         return Err(io::Error::other("the handshake was refused"));
@@ -386,11 +392,15 @@ impl Engine {
         if self.first_failure.is_none() {
             self.first_failure = Some(format!("connection {index}, {:?}: {failure}", conn.stage));
         }
-        *conn = Conn { stream: None, stage: Stage::Closed, tail: Vec::new(), unsent: Vec::new() };
+        *conn = Conn::new(None, Stage::Closed);
     }
 }
 
 impl Conn {
+    fn new(stream: Option<TcpStream>, stage: Stage) -> Self {
+        Self { stream, stage, tail: Vec::new(), unsent: Vec::new(), heartbeat_at: Instant::now() }
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !self.unsent.is_empty() {
             self.unsent.extend_from_slice(bytes);

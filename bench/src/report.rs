@@ -45,6 +45,9 @@ pub struct Report {
     /// Resident bytes that stay behind for each connection that was opened and closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_closed: Option<f64>,
+    /// Resident KiB after each round of churn, to tell a leak from a heap that finds its size.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rss_kib_by_round: Vec<u64>,
 }
 
 impl Report {

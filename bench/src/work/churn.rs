@@ -30,8 +30,7 @@ pub struct ChurnPlan {
 pub fn run(engine: &mut Engine, meter: Meter, plan: ChurnPlan) -> Result<Report> {
     let cpu_before = meter.cpu()?;
     let mut opening = Duration::ZERO;
-    let mut rss_after_first = None;
-    let mut rss_after_last = 0;
+    let mut rss = Vec::new();
     for round in 0..plan.rounds {
         // Ports of closed connections rest for a while; another address of the loopback has its own.
         engine.set_source(2 + round % 200);
@@ -40,18 +39,17 @@ pub fn run(engine: &mut Engine, meter: Meter, plan: ChurnPlan) -> Result<Report>
         opening += begin.elapsed();
         engine.close_all();
         engine.run_for(&mut NoJob, Duration::from_millis(plan.settle_ms))?;
-        rss_after_last = meter.rss()?;
-        rss_after_first.get_or_insert(rss_after_last);
+        rss.push(meter.rss()?);
     }
     let cpu_ns = meter.cpu()?.since(&cpu_before);
     let per_round = u64::try_from(plan.connections)?;
     let mut report =
         Report { connections: plan.connections, failed: engine.failed_count(), ..Report::default() };
     report.set_cost(per_round * u64::from(plan.rounds), opening, cpu_ns);
-    if plan.rounds > 1 {
+    if let [first, .., last] = rss[..] {
         let closed = per_round * u64::from(plan.rounds - 1);
-        report.bytes_per_closed =
-            Some(growth_per(rss_after_first.unwrap_or_default(), rss_after_last, closed));
+        report.bytes_per_closed = Some(growth_per(first, last, closed));
     }
+    report.rss_kib_by_round = rss.iter().map(|bytes| bytes / 1024).collect();
     Ok(report)
 }

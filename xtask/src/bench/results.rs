@@ -14,21 +14,25 @@ use super::trials::{Figure, Trial};
 /// What the load reported of one run.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Reading(BTreeMap<String, f64>);
+pub(crate) struct Reading(BTreeMap<String, serde_json::Value>);
 
 impl Reading {
     /// A field of the report. What came back wrong counts as lost.
     fn field(&self, field: &str) -> Option<f64> {
-        let value = self.0.get(field).copied()?;
-        let wrong = self.0.get("wrong").copied().unwrap_or(0.0);
+        let value = self.number(field)?;
+        let wrong = self.number("wrong").unwrap_or(0.0);
         Some(if field == "lost" { value + wrong } else { value })
+    }
+
+    fn number(&self, field: &str) -> Option<f64> {
+        self.0.get(field).and_then(serde_json::Value::as_f64)
     }
 
     /// The few figures that are worth a line while it runs.
     pub(crate) fn summary(&self) -> String {
         let shown = ["server_cpu_us_per_op", "rate", "p50_us", "lost", "wrong"];
         let memory = ["bytes_per_conn_fresh", "bytes_per_conn_after16k", "bytes_per_closed"];
-        let part = |field: &&str| self.0.get(*field).map(|value| format!("{field} {}", compact(*value)));
+        let part = |field: &&str| self.number(field).map(|value| format!("{field} {}", compact(value)));
         shown.iter().chain(&memory).filter_map(part).collect::<Vec<_>>().join(", ")
     }
 }
