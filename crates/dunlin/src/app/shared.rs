@@ -70,8 +70,13 @@ impl Shared {
     pub(crate) fn encode_error(&self, error: &Error, session: &Session, out: &mut Vec<u8>) {
         let form = if session.is_pitaya() { ClientForm::Pitaya } else { ClientForm::Standard };
         let mut body = Vec::new();
-        self.errors.encode(error, form, &self.serializer, &mut body);
-        out.extend_from_slice(&self.body_for(session.abilities(), &body, true).bytes);
+        let is_text = self.errors.encode(error, form, &self.serializer, &mut body);
+        let bytes = if is_text && session.abilities().needs_ascii_text() {
+            dunlin_wire::escape_non_bmp(&body)
+        } else {
+            Cow::Borrowed(&*body)
+        };
+        out.extend_from_slice(&bytes);
     }
 
     /// The extensions of the common protocol that a client asked for and this server has.
