@@ -8,9 +8,9 @@ use dunlin_wire::{ClientConfig, HandshakeRequest, RouteDictionary};
 use tokio::sync::OnceCell;
 
 use super::admission::Validate;
-use super::node::{self, Node};
+use super::node::Node;
 use super::page::{Page, Pages};
-use super::{Admission, ConnectError, GateConfig, Hooks, LocalClient, ServeError, StartError};
+use super::{Admission, ConnectError, GateConfig, Hooks, LocalClient, ServeError, StartError, start};
 use crate::edge::Listen;
 use crate::error::Error;
 use crate::serializer::SerializerKind;
@@ -245,7 +245,7 @@ impl App {
     ///
     /// Not cancel safe: services that were initialised stay without their shutdown.
     pub async fn start(self) -> Result<Node, StartError> {
-        node::start(self.take_parts()?, true).await
+        start::start(self.take_parts()?, true).await
     }
 
     /// Serves clients on `addr`, and on the addresses given before, until the process is told to stop by SIGINT or
@@ -299,11 +299,11 @@ impl App {
     ///
     /// Not cancel safe the first time, see [`App::start`].
     pub async fn local(&self) -> Result<Arc<Node>, StartError> {
-        let start = async { Ok(Arc::new(node::start(self.take_parts()?, false).await?)) };
+        let start = async { Ok(Arc::new(start::start(self.take_parts()?, false).await?)) };
         self.local.get_or_try_init(|| start).await.cloned()
     }
 
-    fn take_parts(&self) -> Result<Parts, StartError> {
+    pub(super) fn take_parts(&self) -> Result<Parts, StartError> {
         let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner).take();
         parts.map(|parts| *parts).ok_or(StartError::Again)
     }

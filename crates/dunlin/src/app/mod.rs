@@ -1,6 +1,6 @@
 //! The application: what a user builds, starts and stops.
 //!
-//! `builder.rs` is [`App`], `config.rs` its limits, `node.rs` a running one, `shared.rs` what all of its parts see,
+//! `builder.rs` is [`App`], `config.rs` its limits, `start.rs` lets it run, `node.rs` is a running one, `shared.rs` what all of its parts see,
 //! `local/` a client inside the process.
 
 mod admission;
@@ -11,6 +11,7 @@ mod local;
 mod node;
 mod page;
 mod shared;
+mod start;
 mod stats;
 
 pub use admission::{Admission, Admitted, Refusal};
@@ -18,7 +19,8 @@ pub use builder::App;
 pub use config::GateConfig;
 pub(crate) use hooks::{Hooks, contain};
 pub use local::{CallError, ConnectError, ExpectError, LocalClient, LocalEnd, Push};
-pub use node::{Node, ServeError, StartError, Stopped};
+pub use node::{Node, ServeError, Stopped};
 pub(crate) use shared::Shared;
+pub use start::StartError;
 pub use stats::GateStats;
 pub(crate) use stats::{ShardStats, Stats};

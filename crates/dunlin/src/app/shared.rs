@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dunlin_wire::{
@@ -13,8 +13,8 @@ use serde_json::Value;
 use super::admission::Validate;
 use super::config::Gate;
 use super::page::Pages;
-use super::{GateStats, Hooks, Stats};
-use crate::edge::{Inbox, ShardHandle};
+use super::{GateStats, Hooks, ShardStats, Stats};
+use crate::edge::Inbox;
 use crate::error::{ClientForm, Error, ErrorEncoder};
 use crate::group::Groups;
 use crate::serializer::SerializerKind;
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     pub(crate) session_ids: SessionIds,
     pub(crate) stats: Stats,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
-    pub(crate) shards: OnceLock<Vec<Weak<ShardHandle>>>,
+    pub(crate) shard_stats: Vec<Arc<ShardStats>>,
 }
 
 /// A payload on its way to one client.
@@ -114,8 +114,7 @@ impl Shared {
 
     /// What happened so far. `shed` is what the accept gate turned away.
     pub(crate) fn snapshot(&self, shed: u64) -> GateStats {
-        let shards: Vec<_> = self.shards.get().into_iter().flatten().filter_map(Weak::upgrade).collect();
-        let mut snapshot = GateStats::of(&self.stats, shards.iter().map(|shard| &shard.stats));
+        let mut snapshot = GateStats::of(&self.stats, self.shard_stats.iter().map(|stats| &**stats));
         snapshot.connections_shed = shed;
         snapshot
     }

@@ -26,7 +26,7 @@ pub(crate) struct ShardHandle {
     /// This shard's own copy of the routes, so that shards do not contend for their reference counts.
     pub(crate) router: Router,
     pub(crate) routes_by_code: RoutesByCode,
-    pub(crate) stats: ShardStats,
+    pub(crate) stats: Arc<ShardStats>,
 }
 
 /// A shard that is ready to run.

@@ -259,10 +259,9 @@ impl GroupInner {
                 Err(error @ PushError::TooLong { .. }) => return Err(error.into()),
                 Err(_) => delivery.refused += 1,
             }
-            if is_news
-                && let Some(slots) = news.get_mut(session.shard().index) {
-                    slots.push(session.slot());
-                }
+            if is_news && let Some(slots) = news.get_mut(session.shard().index) {
+                slots.push(session.slot());
+            }
         }
         for (inbox, slots) in app.inboxes.iter().zip(news) {
             if !slots.is_empty() {

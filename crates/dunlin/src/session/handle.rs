@@ -106,7 +106,10 @@ struct State {
     groups: Vec<Arc<GroupInner>>,
     on_close: Vec<CloseCallback>,
     timers: TimerSet,
+    /// The end has begun: nothing joins any more, callbacks run.
     is_over: bool,
+    /// The end is over: values are neither there nor taken.
+    is_forgotten: bool,
 }
 
 impl Session {
@@ -214,9 +217,15 @@ impl Session {
         Some(uid)
     }
 
-    /// Keeps a value with the session, one for each type, and returns the one it replaces.
+    /// Keeps a value with the session, one for each type, and returns the one it replaces. Values go when the session
+    /// has ended and its callbacks and hooks have run; from then on `value` is dropped.
     pub fn set<T: Any + Send + Sync>(&self, value: T) -> Option<T> {
-        self.state().get_or_insert_default().attributes.set(value)
+        let mut guard = self.state();
+        let state = guard.get_or_insert_default();
+        if state.is_forgotten {
+            return None;
+        }
+        state.attributes.set(value)
     }
 
     /// A copy of the session's value of type `T`.
@@ -230,7 +239,8 @@ impl Session {
         self.state().as_mut()?.attributes.remove()
     }
 
-    /// Works on the session's value of type `T`, made by `make` when there is none yet.
+    /// Works on the session's value of type `T`, made by `make` when there is none yet. `None` when the session is over
+    /// and keeps no values any more.
     ///
     /// The session's state is locked meanwhile: keep `work` short and do not use the session in it.
     pub fn with_or_insert<T: Any + Send + Sync, R>(
@@ -238,7 +248,12 @@ impl Session {
         make: impl FnOnce() -> T,
         work: impl FnOnce(&mut T) -> R,
     ) -> Option<R> {
-        self.state().get_or_insert_default().attributes.get_or_insert_with(make).map(work)
+        let mut guard = self.state();
+        let state = guard.get_or_insert_default();
+        if state.is_forgotten {
+            return None;
+        }
+        state.attributes.get_or_insert_with(make).map(work)
     }
 
     /// Sends an event to the client. Queues it and never waits.
@@ -445,8 +460,9 @@ impl Session {
         self.out().outbox.set_unsent(unsent);
     }
 
-    /// Ends the session for good: no push is taken, groups forget it, its callbacks run. Only the first call acts.
-    pub(crate) fn finish(&self, reason: &CloseReason) {
+    /// Ends the session for good: no push is taken, groups forget it, its callbacks and then `last` run. Only the first
+    /// call acts.
+    pub(crate) fn finish(&self, reason: &CloseReason, last: impl FnOnce()) {
         {
             let mut out = self.out();
             self.begin_close(&mut out, reason.clone());
@@ -469,13 +485,14 @@ impl Session {
         for callback in callbacks {
             crate::app::contain("close callback", || callback(self, reason));
         }
-        // Dropping the set ends its timers. Attributes stay readable in the callbacks; afterwards they go, so that a value which holds this very
-        // session does not keep it alive for ever.
-        let left = self
-            .state()
-            .as_mut()
-            .map(|state| (std::mem::take(&mut state.attributes), std::mem::take(&mut state.timers)));
-        drop(left);
+        last();
+        // Dropping the set ends its timers. Attributes stay readable in the callbacks; afterwards they go and none is
+        // taken any more, so that a value which holds this very session does not keep it alive for ever.
+        let left = self.state().as_mut().map(|state| {
+            state.is_forgotten = true;
+            (std::mem::take(&mut state.attributes), std::mem::take(&mut state.timers))
+        });
+        crate::app::contain("the drop of a session's values", || drop(left));
     }
 
     /// Notes that the session joins `group`, if it is not over; `insert` runs under the session's lock, so that a

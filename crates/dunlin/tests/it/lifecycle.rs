@@ -168,3 +168,56 @@ async fn websocket_clients_are_told_that_the_server_goes_away() {
     assert!(stopped.is_clean);
     assert_eq!(wire.close_code, Some(1001));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_session_keeps_is_there_in_the_closing_hook_and_goes_after_it() {
+    #[derive(Clone)]
+    struct Seat(u32);
+
+    let journal = Journal::default();
+    let closed = journal.clone();
+    let app = App::new()
+        .route("Sit.down", |session: Session| async move {
+            session.set(Seat(7));
+            Ok(())
+        })
+        .route("Sit.still", |session: Session| async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            session.set(Seat(8));
+            session.set(session.clone());
+            Ok(())
+        })
+        .on_closed(move |session, _| closed.note(format!("{:?}", session.get::<Seat>().map(|seat| seat.0))));
+    let client = app.connect().await.unwrap();
+    client.request::<Value>("Sit.down", ()).await.unwrap();
+    let call = client.request::<Value>("Sit.still", ());
+    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    drop(client);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(journal.entries(), ["Some(7)"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_set_after_the_end_is_dropped_even_if_it_holds_the_session() {
+    #[expect(dead_code, reason = "only its drop is watched")]
+    struct Holder(Session, std::sync::Arc<()>);
+
+    let witness = std::sync::Arc::new(());
+    let held = witness.clone();
+    let app = App::new().route("Sit.still", move |session: Session| {
+        let held = held.clone();
+        async move {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            session.set(Holder(session.clone(), held));
+            Ok(())
+        }
+    });
+    let client = app.connect().await.unwrap();
+    let call = client.request::<Value>("Sit.still", ());
+    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    drop(client);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    drop(app);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(std::sync::Arc::strong_count(&witness), 1);
+}

@@ -14,4 +14,5 @@ mod lifecycle;
 mod order;
 mod slow_clients;
 mod sockets;
+mod stopping;
 mod support;

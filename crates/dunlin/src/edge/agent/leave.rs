@@ -61,8 +61,13 @@ impl Agent {
     }
 
     pub(super) fn leave_if_drained(&mut self, fx: &mut Fx<'_>) {
-        if self.is_draining && self.unanswered == 0 {
-            self.leave(&CloseReason::Shutdown, fx);
+        if !self.is_draining || self.unanswered > 0 {
+            return;
+        }
+        match &self.session {
+            // What is queued for the client still goes out first. It may be ending for another reason already.
+            Some(session) => drop(session.end(CloseReason::Shutdown)),
+            None => self.leave(&CloseReason::Shutdown, fx),
         }
     }
 
@@ -74,9 +79,10 @@ impl Agent {
             tracing::debug!(peer = ?(fx.peer)(), fault, "the client broke the protocol");
         }
         let Some(session) = self.session.take() else { return };
-        session.finish(reason);
-        if self.is_opened {
-            fx.app().hooks.closed(&session, reason, &fx.app().stats);
-        }
+        session.finish(reason, || {
+            if self.is_opened {
+                fx.app().hooks.closed(&session, reason, &fx.app().stats);
+            }
+        });
     }
 }

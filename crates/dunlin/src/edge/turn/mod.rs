@@ -450,9 +450,10 @@ impl<N: Net> Shop<N> {
     fn arm_no_later(&mut self, key: SlotKey, deadline_ms: u64) {
         let tick = Wheel::tick_after(deadline_ms);
         if let Some(slot) = self.table.get_mut(key)
-            && tick < slot.armed {
-                slot.armed = self.wheel.arm(key, tick);
-            }
+            && tick < slot.armed
+        {
+            slot.armed = self.wheel.arm(key, tick);
+        }
     }
 
     fn drop_conn(&mut self, key: SlotKey) {

@@ -73,11 +73,12 @@ impl<C> Table<C> {
         self.len += 1;
         if let Some(index) = self.free
             && let Some(entry) = self.entries.get_mut(index as usize)
-                && let Entry::Vacant { generation, next } = *entry {
-                    self.free = next;
-                    *entry = Entry::Occupied { generation, slot };
-                    return SlotKey { index, generation };
-                }
+            && let Entry::Vacant { generation, next } = *entry
+        {
+            self.free = next;
+            *entry = Entry::Occupied { generation, slot };
+            return SlotKey { index, generation };
+        }
         let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
         self.entries.push(Entry::Occupied { generation: 0, slot });
         SlotKey { index, generation: 0 }
