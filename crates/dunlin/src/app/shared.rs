@@ -59,10 +59,12 @@ impl Shared {
             Cow::Borrowed(body)
         };
         let is_worth_it = self.gate.compress_from.is_some_and(|from| bytes.len() >= from);
-        if is_worth_it && abilities.takes_compressed_body()
-            && let Some(deflated) = dunlin_wire::deflate_if_smaller(&bytes) {
-                return Body { bytes: Cow::Owned(deflated), is_compressed: true };
-            }
+        if is_worth_it
+            && abilities.takes_compressed_body()
+            && let Some(deflated) = dunlin_wire::deflate_if_smaller(&bytes)
+        {
+            return Body { bytes: Cow::Owned(deflated), is_compressed: true };
+        }
         Body { bytes, is_compressed: false }
     }
 

@@ -235,7 +235,10 @@ impl GroupInner {
         if let Some(snapshot) = &members.snapshot {
             return Ok(snapshot.clone());
         }
-        let snapshot: Arc<[Session]> = members.by_id.values().cloned().collect();
+        let mut sessions: Vec<Session> = members.by_id.values().cloned().collect();
+        // In the order in which they lie in the shards' tables: a broadcast then walks memory forwards.
+        sessions.sort_unstable_by_key(|session| (session.shard().index, session.slot().index));
+        let snapshot: Arc<[Session]> = sessions.into();
         members.snapshot = Some(snapshot.clone());
         Ok(snapshot)
     }

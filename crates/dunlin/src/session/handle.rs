@@ -95,7 +95,7 @@ struct Inner {
 struct Out {
     outbox: Outbox,
     /// Set once: no push is taken any more, the shard ends the connection after what is queued.
-    closing: Option<CloseReason>,
+    closing: Option<Box<CloseReason>>,
 }
 
 /// What most sessions of an idle crowd do not have, so it is made when first needed.
@@ -424,7 +424,7 @@ impl Session {
     }
 
     fn begin_close(&self, out: &mut Out, reason: CloseReason) {
-        out.closing.get_or_insert(reason);
+        out.closing.get_or_insert_with(|| Box::new(reason));
         self.0.is_closed.store(true, Ordering::Release);
     }
 
@@ -452,7 +452,7 @@ impl Session {
                 break;
             }
         }
-        if out.outbox.is_empty() { out.closing.clone() } else { None }
+        if out.outbox.is_empty() { out.closing.as_deref().cloned() } else { None }
     }
 
     /// Tells the queue how many bytes the socket has not taken yet.

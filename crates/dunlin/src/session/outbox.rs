@@ -2,7 +2,7 @@
 //!
 //! Pure: no socket, no clock, no lock. The session guards it with its mutex; the shard takes packets out of it.
 //!
-//! Invariants: `bytes` is the sum of the queued packets' lengths; an empty queue owns no heap memory; an answer to
+//! Invariants: `bytes` is the sum of the queued packets' lengths; a queue of at most one packet owns no memory of its own; an answer to
 //! a request is never dropped, only pushes are.
 
 use std::collections::VecDeque;
@@ -84,12 +84,11 @@ pub(crate) enum QueuedKind {
 /// The queue itself.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// Boxed, because most queues of an idle crowd are empty.
-    #[expect(
-        clippy::box_collection,
-        reason = "an empty queue costs a pointer in each of a million sessions"
-    )]
-    queue: Option<Box<VecDeque<Queued>>>,
+    /// The oldest packet, in place: a broadcast to an idle crowd then allocates nothing for each of its members.
+    first: Option<Queued>,
+    /// What is behind it. Boxed, because most queues never hold a second packet; `None` when there is none.
+    #[expect(clippy::box_collection, reason = "it costs a pointer in each of very many sessions")]
+    rest: Option<Box<VecDeque<Queued>>>,
     bytes: u32,
     /// Bytes the shard took out of the queue and the socket has not accepted yet.
     unsent: u32,
@@ -130,15 +129,15 @@ impl Outbox {
 
     /// Takes the oldest packet out.
     pub(crate) fn pop(&mut self) -> Option<Queued> {
-        let queue = self.queue.as_mut()?;
-        let first = queue.pop_front();
-        if let Some(first) = &first {
-            self.bytes -= packet_len(&first.packet);
+        let first = self.first.take()?;
+        self.bytes -= packet_len(&first.packet);
+        if let Some(rest) = self.rest.as_mut() {
+            self.first = rest.pop_front();
+            if rest.is_empty() {
+                self.rest = None;
+            }
         }
-        if queue.is_empty() {
-            self.queue = None;
-        }
-        first
+        Some(first)
     }
 
     /// Tells how many bytes taken out before are still unsent.
@@ -148,17 +147,18 @@ impl Outbox {
 
     /// Drops everything that waits, for a connection that is gone.
     pub(crate) fn clear(&mut self) {
-        self.queue = None;
+        self.first = None;
+        self.rest = None;
         self.bytes = 0;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.is_none()
+        self.first.is_none()
     }
 
     /// Packets that wait.
     pub(crate) fn len(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| queue.len())
+        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     /// Bytes that wait, those in the writer's hands included.
@@ -173,7 +173,11 @@ impl Outbox {
 
     fn append(&mut self, queued: Queued, len: u32) {
         self.bytes += len;
-        self.queue.get_or_insert_default().push_back(queued);
+        if self.first.is_none() {
+            self.first = Some(queued);
+        } else {
+            self.rest.get_or_insert_default().push_back(queued);
+        }
     }
 
     fn displace(&mut self, queued: Queued, len: u32, limits: &SendQueue) -> Result<Pushed, Refused> {
@@ -182,25 +186,36 @@ impl Outbox {
         }
         let mut dropped = 0;
         while !self.has_room(len, limits) {
-            let Some(queue) = self.queue.as_mut() else { return Err(Refused::Full) };
-            let Some(at) = queue.iter().position(|old| matches!(old.kind, QueuedKind::Push { .. })) else {
+            if !self.drop_oldest_push() {
                 return Err(Refused::Full);
-            };
-            if let Some(old) = queue.remove(at) {
-                self.bytes -= packet_len(&old.packet);
-                dropped += 1;
             }
+            dropped += 1;
         }
         self.append(queued, len);
         Ok(Pushed::Displaced { dropped })
     }
 
+    /// Drops the oldest packet that is a push; `false` when there is none.
+    fn drop_oldest_push(&mut self) -> bool {
+        let is_push = |queued: &Queued| matches!(queued.kind, QueuedKind::Push { .. });
+        if self.first.as_ref().is_some_and(is_push) {
+            return self.pop().is_some();
+        }
+        let Some(rest) = self.rest.as_mut() else { return false };
+        let Some(old) = rest.iter().position(is_push).and_then(|at| rest.remove(at)) else { return false };
+        if rest.is_empty() {
+            self.rest = None;
+        }
+        self.bytes -= packet_len(&old.packet);
+        true
+    }
+
     fn coalesce(&mut self, queued: Queued, len: u32, limits: &SendQueue) -> Result<Pushed, Refused> {
         let QueuedKind::Push { key: Some(key) } = queued.kind else { return Err(Refused::Full) };
         let room = u64::from(limits.bytes_max).saturating_sub(self.total_bytes());
-        let Some(queue) = self.queue.as_mut() else { return Err(Refused::Full) };
         let same_key = |old: &&mut Queued| old.kind == QueuedKind::Push { key: Some(key) };
-        let Some(old) = queue.iter_mut().rev().find(same_key) else { return Err(Refused::Full) };
+        let rest = self.rest.iter_mut().flat_map(|rest| rest.iter_mut().rev());
+        let Some(old) = rest.chain(self.first.as_mut()).find(same_key) else { return Err(Refused::Full) };
         let old_len = packet_len(&old.packet);
         if u64::from(len) > room + u64::from(old_len) {
             return Err(Refused::Full);
