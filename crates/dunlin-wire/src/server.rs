@@ -193,9 +193,7 @@ impl ServerProtocol {
         if !is_judged {
             return None;
         }
-        // A client may wait a whole interval after our heartbeat before it sends its own, which is then two intervals
-        // after its last: half of one more allows for the way.
-        if now.since(self.last_life) > interval_ms.saturating_mul(2).saturating_add(interval_ms / 2) {
+        if now > self.dead_after(interval_ms) {
             self.state = ServerState::Closed;
             return Some(Liveness::Dead);
         }
@@ -205,6 +203,14 @@ impl ServerProtocol {
             return Some(Liveness::SendHeartbeat);
         }
         None
+    }
+
+    /// The last moment at which the client still counts as alive, if nothing more comes: two and a half intervals after the last
+    /// sign of life. A client may wait a whole interval after our heartbeat before it sends its own, which is then two intervals
+    /// after its last; the half allows for the way.
+    #[must_use]
+    pub const fn dead_after(&self, interval_ms: u64) -> Millis {
+        self.last_life.plus(interval_ms.saturating_mul(2).saturating_add(interval_ms / 2))
     }
 
     /// How far the connection is.

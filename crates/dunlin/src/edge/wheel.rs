@@ -1,9 +1,7 @@
-//! A coarse timer wheel: one entry for each connection, 100 ms wide slots, re-armed lazily.
+//! A coarse timer wheel: one entry for each place in the table, 100 ms wide slots, re-armed lazily.
 //!
 //! Pure: time is a number of ticks given by the caller. An entry further away than one turn of the wheel waits in
 //! the last slot and is armed anew when it comes up.
-
-use super::SlotKey;
 
 /// The width of a slot.
 pub(crate) const TICK_MS: u64 = 100;
@@ -16,7 +14,7 @@ pub(crate) type Tick = u32;
 /// The wheel of one shard.
 #[derive(Debug)]
 pub(crate) struct Wheel {
-    slots: Vec<Vec<(SlotKey, Tick)>>,
+    slots: Vec<Vec<(u32, Tick)>>,
     now: Tick,
 }
 
@@ -30,18 +28,18 @@ impl Wheel {
         Tick::try_from(deadline_ms / TICK_MS + 1).unwrap_or(Tick::MAX)
     }
 
-    /// Arms `key` for `at` and returns the tick it will really come up in, which names the entry: an entry whose
+    /// Arms a place for `at` and returns the tick it will really come up in, which names the entry: an entry whose
     /// tick is not the one its owner remembers is out of date.
-    pub(crate) fn arm(&mut self, key: SlotKey, at: Tick) -> Tick {
+    pub(crate) fn arm(&mut self, index: u32, at: Tick) -> Tick {
         let at = at.clamp(self.now + 1, self.now + SLOTS - 1);
         if let Some(slot) = self.slots.get_mut((at % SLOTS) as usize) {
-            slot.push((key, at));
+            slot.push((index, at));
         }
         at
     }
 
     /// Moves on to `now` and hands over what came up, each with the tick it was armed for.
-    pub(crate) fn advance(&mut self, now: Tick, due: &mut Vec<(SlotKey, Tick)>) {
+    pub(crate) fn advance(&mut self, now: Tick, due: &mut Vec<(u32, Tick)>) {
         while self.now < now {
             self.now += 1;
             if let Some(slot) = self.slots.get_mut((self.now % SLOTS) as usize) {
@@ -57,19 +55,15 @@ impl Wheel {
 mod tests {
     use super::*;
 
-    fn key(index: u32) -> SlotKey {
-        SlotKey { index, generation: 0 }
-    }
-
     #[test]
     fn an_entry_comes_up_in_its_tick_and_once() {
         let mut wheel = Wheel::new();
-        let at = wheel.arm(key(1), 5);
+        let at = wheel.arm(1, 5);
         let mut due = Vec::new();
         wheel.advance(4, &mut due);
         assert!(due.is_empty());
         wheel.advance(5, &mut due);
-        assert_eq!(due, [(key(1), at)]);
+        assert_eq!(due, [(1, at)]);
         due.clear();
         wheel.advance(2_000, &mut due);
         assert!(due.is_empty());
@@ -78,7 +72,7 @@ mod tests {
     #[test]
     fn an_entry_beyond_one_turn_comes_up_early_to_be_armed_anew() {
         let mut wheel = Wheel::new();
-        assert!(wheel.arm(key(1), 100_000) < 100_000);
+        assert!(wheel.arm(1, 100_000) < 100_000);
     }
 
     #[test]

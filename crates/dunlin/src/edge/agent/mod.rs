@@ -115,7 +115,7 @@ pub(crate) struct Agent {
     frames: WsDecoder,
     session: Option<Session>,
     side: Option<Box<Side>>,
-    /// When something must have happened: the handshake before it, the peer's end after leaving.
+    /// When something must have happened: the handshake, then the next heartbeat, then the peer's end.
     deadline: Millis,
     unanswered: u16,
     link: Link,
@@ -218,14 +218,26 @@ impl Agent {
             }
             return self.deadline;
         }
-        if !fx.is_blocked {
-            match self.protocol.handle_tick(fx.now, interval_ms) {
-                Some(Liveness::Dead) => self.leave(&CloseReason::Silent, fx),
-                Some(Liveness::SendHeartbeat) => self.write_packet(&dunlin_wire::HEARTBEAT_PACKET, fx),
-                None => {}
-            }
+        if fx.now >= self.deadline {
+            self.deadline = fx.now.plus(interval_ms.max(1));
+            self.beat(interval_ms, fx);
+        } else if fx.now > self.protocol.dead_after(interval_ms) {
+            self.beat(interval_ms, fx);
         }
-        fx.now.plus(interval_ms.max(1))
+        self.deadline.min(self.protocol.dead_after(interval_ms).plus(1))
+    }
+
+    /// Sends a heartbeat, or gives up a client of whom nothing was heard. A blocked connection is left to the deadline
+    /// of its writes: it is not read, so nothing can be heard of it.
+    fn beat(&mut self, interval_ms: u64, fx: &mut Fx<'_>) {
+        if fx.is_blocked {
+            return;
+        }
+        match self.protocol.handle_tick(fx.now, interval_ms) {
+            Some(Liveness::Dead) => self.leave(&CloseReason::Silent, fx),
+            Some(Liveness::SendHeartbeat) => self.write_packet(&dunlin_wire::HEARTBEAT_PACKET, fx),
+            None => {}
+        }
     }
 
     /// The socket accepted bytes after it had been full, which is a sign of life while reading is paused.
@@ -272,7 +284,8 @@ impl Agent {
                 self.is_opened = true;
                 // At once, because some clients begin to send theirs only after the first of ours.
                 self.write_packet(&dunlin_wire::HEARTBEAT_PACKET, fx);
-                fx.tick_by = Some(fx.now.plus(fx.app().gate.heartbeat_interval_ms));
+                self.deadline = fx.now.plus(fx.app().gate.heartbeat_interval_ms);
+                fx.tick_by = Some(self.deadline);
                 if let Some(session) = &self.session {
                     fx.app().hooks.opened(session, &fx.app().stats);
                 }

@@ -61,7 +61,7 @@ pub(crate) struct Shop<N: Net> {
     scratch_in: Box<[u8]>,
     scratch_out: Vec<u8>,
     events: Vec<Event>,
-    due: Vec<(SlotKey, Tick)>,
+    due: Vec<(u32, Tick)>,
     inbox_slots: Vec<SlotKey>,
     dirty: VecDeque<SlotKey>,
     hot: VecDeque<SlotKey>,
@@ -226,7 +226,7 @@ impl<N: Net> Shop<N> {
             }
             self.shard.stats.connections.add(1);
             let deadline_ms = now.0.saturating_add(self.shard.app.gate.handshake_timeout_ms);
-            slot.armed = self.wheel.arm(key, Wheel::tick_after(deadline_ms));
+            self.arm_no_later(key, deadline_ms);
             // The client may have spoken before it was watched.
             self.read(key, now, false);
         }
@@ -251,20 +251,23 @@ impl<N: Net> Shop<N> {
         let mut due = std::mem::take(&mut self.due);
         self.wheel.advance(tick, &mut due);
         let is_any = !due.is_empty();
-        for (key, at) in due.drain(..) {
-            self.tick(key, at, now);
+        for (index, at) in due.drain(..) {
+            self.tick(index, at, now);
         }
         due.shrink_to(64);
         self.due = due;
         is_any
     }
 
-    fn tick(&mut self, key: SlotKey, at: Tick, now: Millis) {
-        let write_timeout_ms = self.shard.app.gate.write_timeout_ms;
-        let Some(slot) = self.table.get_mut(key) else { return };
-        if slot.armed != at {
-            return;
+    /// Tells the time to whoever is in a place whose entry came up, unless the entry is out of date.
+    fn tick(&mut self, index: u32, at: Tick, now: Millis) {
+        match self.table.armed_mut(index) {
+            Some(armed) if *armed == at => *armed = 0,
+            _ => return,
         }
+        let write_timeout_ms = self.shard.app.gate.write_timeout_ms;
+        let Some(key) = self.table.tenant(index) else { return };
+        let Some(slot) = self.table.get_mut(key) else { return };
         let stalled_until = slot.unsent.as_ref().map(|unsent| unsent.progress_at.plus(write_timeout_ms));
         let mut next = stalled_until;
         let is_stalled = stalled_until.is_some_and(|deadline| now >= deadline);
@@ -276,8 +279,8 @@ impl<N: Net> Shop<N> {
                 next = Some(next.map_or(wanted, |deadline| deadline.min(wanted)));
             }
         });
-        if let (Some(slot), Some(next)) = (self.table.get_mut(key), next) {
-            slot.armed = self.wheel.arm(key, Wheel::tick_after(next.0));
+        if let Some(next) = next {
+            self.arm_no_later(key, next.0);
         }
     }
 
@@ -449,10 +452,13 @@ impl<N: Net> Shop<N> {
     /// Brings the connection's next tick forward.
     fn arm_no_later(&mut self, key: SlotKey, deadline_ms: u64) {
         let tick = Wheel::tick_after(deadline_ms);
-        if let Some(slot) = self.table.get_mut(key)
-            && tick < slot.armed
+        if self.table.get_mut(key).is_none() {
+            return;
+        }
+        if let Some(armed) = self.table.armed_mut(key.index)
+            && (*armed == 0 || tick < *armed)
         {
-            slot.armed = self.wheel.arm(key, tick);
+            *armed = self.wheel.arm(key.index, tick);
         }
     }
 

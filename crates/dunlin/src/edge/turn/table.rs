@@ -15,8 +15,6 @@ pub(super) struct Slot<C> {
     pub(super) unsent: Option<Box<Unsent>>,
     /// Counts the connection against the limits until it is dropped.
     _permit: Option<Permit>,
-    /// The tick this connection's entry in the wheel is armed for; other entries are out of date.
-    pub(super) armed: Tick,
     /// It is in the queue of those to be read again.
     pub(super) is_hot: bool,
     /// News about input came while nothing could be read.
@@ -35,22 +33,21 @@ pub(super) struct Unsent {
 
 impl<C> Slot<C> {
     pub(super) fn new(conn: C, permit: Option<Permit>, agent: Agent) -> Self {
-        Self {
-            conn,
-            agent,
-            unsent: None,
-            _permit: permit,
-            armed: 0,
-            is_hot: false,
-            is_unread: false,
-            is_shut: false,
-        }
+        Self { conn, agent, unsent: None, _permit: permit, is_hot: false, is_unread: false, is_shut: false }
     }
 }
 
-enum Entry<C> {
-    Occupied { generation: u32, slot: Slot<C> },
-    Vacant { generation: u32, next: Option<u32> },
+struct Entry<C> {
+    generation: u32,
+    /// The tick this place's entry in the wheel is armed for, 0 for none; other entries are out of date. It stays
+    /// when a tenant leaves, so that many short tenants share one entry.
+    armed: Tick,
+    state: State<C>,
+}
+
+enum State<C> {
+    Occupied(Slot<C>),
+    Vacant { next: Option<u32> },
 }
 
 /// Slots by key.
@@ -73,29 +70,48 @@ impl<C> Table<C> {
         self.len += 1;
         if let Some(index) = self.free
             && let Some(entry) = self.entries.get_mut(index as usize)
-            && let Entry::Vacant { generation, next } = *entry
+            && let State::Vacant { next } = entry.state
         {
             self.free = next;
-            *entry = Entry::Occupied { generation, slot };
-            return SlotKey { index, generation };
+            entry.state = State::Occupied(slot);
+            return SlotKey { index, generation: entry.generation };
         }
         let index = u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
-        self.entries.push(Entry::Occupied { generation: 0, slot });
+        self.entries.push(Entry { generation: 0, armed: 0, state: State::Occupied(slot) });
         SlotKey { index, generation: 0 }
     }
 
     pub(super) fn get_mut(&mut self, key: SlotKey) -> Option<&mut Slot<C>> {
         match self.entries.get_mut(key.index as usize) {
-            Some(Entry::Occupied { generation, slot }) if *generation == key.generation => Some(slot),
+            Some(Entry { generation, state: State::Occupied(slot), .. }) if *generation == key.generation => {
+                Some(slot)
+            }
             _ => None,
+        }
+    }
+
+    /// The tick the place's entry in the wheel is armed for, 0 for none.
+    pub(super) fn armed_mut(&mut self, index: u32) -> Option<&mut Tick> {
+        self.entries.get_mut(index as usize).map(|entry| &mut entry.armed)
+    }
+
+    /// Who is in a place now.
+    pub(super) fn tenant(&self, index: u32) -> Option<SlotKey> {
+        match self.entries.get(index as usize)? {
+            Entry { generation, state: State::Occupied(_), .. } => {
+                Some(SlotKey { index, generation: *generation })
+            }
+            Entry { state: State::Vacant { .. }, .. } => None,
         }
     }
 
     pub(super) fn remove(&mut self, key: SlotKey) -> Option<Slot<C>> {
         self.get_mut(key)?;
         let entry = self.entries.get_mut(key.index as usize)?;
-        let vacant = Entry::Vacant { generation: key.generation.wrapping_add(1), next: self.free };
-        let Entry::Occupied { slot, .. } = std::mem::replace(entry, vacant) else { return None };
+        let vacant = State::Vacant { next: self.free };
+        let State::Occupied(slot) = std::mem::replace(&mut entry.state, vacant) else { return None };
+        // The last generation names listeners.
+        entry.generation = (entry.generation + 1) % u32::MAX;
         self.free = Some(key.index);
         self.len -= 1;
         Some(slot)
@@ -103,12 +119,7 @@ impl<C> Table<C> {
 
     /// The keys of all connections.
     pub(super) fn keys(&self) -> Vec<SlotKey> {
-        let key_of = |(index, entry): (usize, &Entry<C>)| match entry {
-            Entry::Occupied { generation, .. } => {
-                Some(SlotKey { index: u32::try_from(index).ok()?, generation: *generation })
-            }
-            Entry::Vacant { .. } => None,
-        };
-        self.entries.iter().enumerate().filter_map(key_of).collect()
+        let indices = 0..u32::try_from(self.entries.len()).unwrap_or(u32::MAX);
+        indices.filter_map(|index| self.tenant(index)).collect()
     }
 }
