@@ -8,6 +8,8 @@ import { showSource } from "./source.js";
 import * as view from "./view.js";
 
 const PING_EVERY = 1_000;
+const FIRST_PINGS = 5;
+const FIRST_PING_EVERY = 150;
 const TYPING_EVERY = 2_000;
 const JOIN_ATTEMPTS = 6;
 
@@ -180,10 +182,18 @@ function snapshot() {
   };
 }
 
-// The first measurement waits until the page is drawn, or else it would measure the drawing.
+// The first measurements wait until the page is drawn, or else they would measure the drawing; then a few come
+// quickly, so that the figure says something at once.
 function measureSoon() {
-  if (window.requestIdleCallback) requestIdleCallback(measure, { timeout: 800 });
-  else setTimeout(measure, 300);
+  if (window.requestIdleCallback) requestIdleCallback(measureOften, { timeout: 800 });
+  else setTimeout(measureOften, 300);
+}
+
+async function measureOften() {
+  for (let count = 0; count < FIRST_PINGS; count += 1) {
+    await measure();
+    await new Promise((resolve) => setTimeout(resolve, FIRST_PING_EVERY));
+  }
 }
 
 async function measure() {

@@ -24,13 +24,13 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve a chat page that already moves
+    ///
+    /// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the
+    /// page in two tabs and they talk with each other.
     Demo(DemoArgs),
 }
 
-/// Serve a chat page that already moves
-///
-/// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the page
-/// in two tabs and they talk with each other.
+/// How the demo is served.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   dunlin demo                         on 127.0.0.1:3250, or the next free port

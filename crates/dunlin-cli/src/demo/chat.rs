@@ -1,7 +1,7 @@
 //! The demo's chat: rooms where people and bots talk. The demo's page shows this very file.
 //!
-//! A room is a group of sessions, the names in it and its last lines. Its lock is held while a push is queued, so that
-//! everybody hears everything in one order. That costs little: queueing a push never waits for a client.
+//! A room is a group of sessions, the names in it and its last lines. Its lock is held while a
+//! push is queued, so that everybody hears everything in one order; queueing never waits.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -50,15 +50,15 @@ impl Chat {
 
     /// Takes another name.
     #[request]
-    async fn rename(&self, session: Session, seat: Seat, Msg(wanted): Msg<Rename>) -> Result<Rename> {
+    async fn rename(&self, session: Session, seat: Seat, Msg(to): Msg<Rename>) -> Result<Rename> {
         let mut talk = seat.room.lock();
-        talk.refuse_taken(&wanted.name)?;
+        talk.refuse_taken(&to.name)?;
         if let Some(me) = talk.members.iter_mut().find(|member| member.name == seat.name) {
-            me.name = wanted.name.clone();
+            me.name = to.name.clone();
         }
-        session.set(Seat { room: seat.room.clone(), name: wanted.name.clone() });
-        seat.room.group.broadcast(&Renamed { from: seat.name, to: wanted.name.clone() })?;
-        Ok(wanted)
+        session.set(Seat { room: seat.room.clone(), name: to.name.clone() });
+        seat.room.group.broadcast(&Renamed { from: seat.name, to: to.name.clone() })?;
+        Ok(to)
     }
 
     /// Tells the others that somebody is typing.
@@ -122,7 +122,7 @@ impl Talk {
     }
 }
 
-/// Where a session sits, kept with it. A handler that takes a `Seat` is for those who have joined.
+/// Where a session sits, kept with it. A handler that takes it is for those who have joined.
 #[derive(Clone)]
 struct Seat {
     room: Arc<Room>,

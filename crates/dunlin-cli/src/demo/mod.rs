@@ -46,7 +46,7 @@ impl Demo {
     /// Dropped early, nothing stays.
     pub(crate) async fn start(args: &DemoArgs) -> anyhow::Result<Self> {
         let (node, taken) = match args.addr {
-            Some(addr) => (serve(addr).await.with_context(|| advice(addr))?, None),
+            Some(addr) => (serve(addr).await.map_err(|error| advise(error, addr))?, None),
             None => serve_by_default().await?,
         };
         let addr = *node.addrs().first().context("the gate has no address")?;
@@ -91,7 +91,7 @@ async fn serve_by_default() -> anyhow::Result<(Node, Option<SocketAddr>)> {
             Err(error) if is_taken(&error) && addr.port() + 1 < DEMO_ADDR.port() + PORTS_TRIED => {
                 addr.set_port(addr.port() + 1);
             }
-            Err(error) => return Err(error).with_context(|| advice(addr)),
+            Err(error) => return Err(advise(error, addr)),
         }
     }
 }
@@ -100,9 +100,20 @@ fn is_taken(error: &StartError) -> bool {
     matches!(error, StartError::Bind { source, .. } if source.kind() == ErrorKind::AddrInUse)
 }
 
-fn advice(addr: SocketAddr) -> String {
+/// Adds to an error what to do about it.
+fn advise(error: StartError, addr: SocketAddr) -> anyhow::Error {
     let any = SocketAddr::new(addr.ip(), 0);
-    format!("cannot serve on {addr}; choose another address, or --addr {any} for any free port")
+    let advice = match &error {
+        StartError::Bind { source, .. } if source.kind() == ErrorKind::AddrInUse => {
+            format!("something else is served there: stop it, or take any free port with --addr {any}")
+        }
+        StartError::Bind { source, .. } if source.kind() == ErrorKind::AddrNotAvailable => {
+            "this machine has no such address: --addr 0.0.0.0:3250 serves on all that it has".to_owned()
+        }
+        StartError::Bind { .. } => format!("take any free port with --addr {any}"),
+        _ => return error.into(),
+    };
+    anyhow::anyhow!("{:#}\n  {advice}", anyhow::Error::from(error))
 }
 
 /// Where an address can be reached from this machine.
