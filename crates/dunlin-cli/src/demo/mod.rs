@@ -1,10 +1,11 @@
 //! The demo: the gate, a chat, its page and its bots in one process.
 //!
 //! `chat.rs` is the server a reader may learn from, `messages.rs` what it is told and tells, `bots.rs` the clients that
-//! make it move, `script.rs` what they say, `pages.rs` the page.
+//! make it move, `director.rs` who of them speaks, `script.rs` what they say, `pages.rs` the page.
 
 mod bots;
 mod chat;
+mod director;
 mod messages;
 mod pages;
 mod script;
