@@ -40,7 +40,7 @@ pub(crate) enum Command {
   RUST_LOG=dunlin=debug dunlin demo   with the server's log on stderr")]
 pub(crate) struct DemoArgs {
     /// Address and port to serve on [default: 127.0.0.1:3250, or the next free port]
-    #[arg(long, visible_alias = "listen", value_name = "HOST:PORT", value_parser = parse_addr)]
+    #[arg(long, value_name = "HOST:PORT", value_parser = parse_addr)]
     pub(crate) addr: Option<SocketAddr>,
 
     /// How many bots talk in the room
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn addresses_need_a_port_and_may_be_names() {
         assert_eq!(demo(&["--addr", "127.0.0.1:0"]).unwrap().addr, Some("127.0.0.1:0".parse().unwrap()));
-        assert_eq!(demo(&["--listen", "[::1]:80"]).unwrap().addr, Some("[::1]:80".parse().unwrap()));
+        assert_eq!(demo(&["--addr", "[::1]:80"]).unwrap().addr, Some("[::1]:80".parse().unwrap()));
         assert!(demo(&["--addr", "localhost:3250"]).unwrap().addr.unwrap().ip().is_loopback());
         let error = demo(&["--addr", "127.0.0.1"]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ValueValidation);
