@@ -1,4 +1,4 @@
-//! `#[derive(Event)]`.
+//! The derive of `Event`: the route, the coalescing key and the encoding of what is pushed.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};

@@ -207,7 +207,7 @@ async fn run_threads(
             run_shard(handle, listeners, gate, ready);
             ended.send_modify(|count| *count += 1);
             // Nobody may be waiting any more.
-            let _ = done.send(());
+            done.send(()).ok();
         })?;
         shards.push(is_done);
         starts.push(is_ready);
