@@ -44,7 +44,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// One text file of the tree, by its path from the root with forward slashes.
+/// One file of the tree, by its path from the root with forward slashes. One that is no text has an empty text.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     path: String,
@@ -96,7 +96,7 @@ fn report(findings: &[Finding], files: usize) -> Result<()> {
     Ok(())
 }
 
-/// Every text file that git tracks or would track.
+/// Every file that git tracks or would track.
 fn tree(root: &Path) -> Result<Vec<Source>> {
     let mut git = Command::new("git");
     git.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
@@ -112,14 +112,14 @@ fn tree(root: &Path) -> Result<Vec<Source>> {
     Ok(files)
 }
 
-/// The file, or `None` where it is gone, a folder, or no text.
+/// The file, or `None` where it is gone or a folder.
 fn read(root: &Path, path: &str) -> Result<Option<Source>> {
     let whole = root.join(path);
     if !whole.is_file() {
         return Ok(None);
     }
     let bytes = std::fs::read(&whole).with_context(|| format!("cannot read {path}"))?;
-    Ok(String::from_utf8(bytes).ok().map(|text| Source { path: path.to_owned(), text }))
+    Ok(Some(Source { path: path.to_owned(), text: String::from_utf8(bytes).unwrap_or_default() }))
 }
 
 /// The folder of the workspace.

@@ -173,7 +173,7 @@ fn links(text: &str) -> impl Iterator<Item = (usize, &str)> {
     prose(text).flat_map(|(number, line)| {
         let after = line.split("](").skip(1);
         let marked = after.filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
-        let pictured = line.split("src=\"").skip(1);
+        let pictured = ["src=\"", "srcset=\""].into_iter().flat_map(|name| line.split(name).skip(1));
         let pictured = pictured.filter_map(|rest| rest.split_once('"').map(|(target, _)| target));
         marked.chain(pictured).map(move |target| (number, target))
     })
