@@ -1,7 +1,8 @@
 //! Whether the documents are true: the files, links and names they cite exist, and the README shows the example.
 //!
 //! A span between backticks that ends like a file is a citation of a file: by its path from the root, or by any tail
-//! of it (`edge/shard.rs`). On the pages about the code a span that is a plain name is a citation of a name in the code.
+//! of it (`edge/shard.rs`). On the pages about the code a span that is a plain name is a citation of a name in the code,
+//! and "`name` in `file.rs`" one of a name in that file.
 
 use std::collections::HashSet;
 
@@ -34,6 +35,7 @@ pub(crate) fn check(files: &[Source]) -> Vec<Finding> {
     let known: HashSet<&str> = code.flat_map(|file| names(&file.text)).collect();
     for page in files.iter().filter(|file| ABOUT_CODE.iter().any(|about| file.path.starts_with(about))) {
         findings.extend(unknown_names(page, &known));
+        findings.extend(misplaced_names(page, files));
     }
     if let Some(page) = files.iter().find(|file| file.path == SHOWN_IN) {
         let examples: Vec<_> = files.iter().filter(|file| file.path.starts_with(SHOWN_FROM)).collect();
@@ -108,6 +110,27 @@ fn unknown_names(page: &Source, known: &HashSet<&str>) -> Vec<Finding> {
             Finding::at_line(&page.path, line, format!("nothing in the code is called `{span}`"))
         })
         .collect()
+}
+
+/// Names that are said to be in a file, and are not in any file so called.
+fn misplaced_names(page: &Source, files: &[Source]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (line_number, line) in prose(&page.text) {
+        let pieces: Vec<&str> = line.split('`').collect();
+        for piece in pieces.windows(3).skip(1).step_by(2) {
+            let &[name, between, file] = piece else { continue };
+            if !is_name(name) || !is_file(file) || ![" in ", " of ", " ("].contains(&between) {
+                continue;
+            }
+            let last = names(name).last().unwrap_or_default();
+            let holds = |source: &Source| names(&source.text).any(|known| known == last);
+            if !files.iter().any(|source| is_tail(&source.path, file) && holds(source)) {
+                let fault = format!("there is no `{last}` in `{file}`");
+                findings.push(Finding::at_line(&page.path, line_number, fault));
+            }
+        }
+    }
+    findings
 }
 
 /// `name`, `Type::name` or `name()`: letters, digits and underscores, joined by dots or double colons.

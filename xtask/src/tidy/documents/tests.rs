@@ -56,6 +56,15 @@ fn name_on_a_page_about_the_code_must_be_in_the_code() {
 }
 
 #[test]
+fn name_said_to_be_in_a_file_must_be_in_that_file() {
+    let files = [page(PATHS[0], "fn run() {}"), page("src/other.rs", "fn start() {}")];
+    let faults = |text: &str| misplaced_names(&page(MAP, text), &files).len();
+    assert_eq!(faults("`Shard::run` in `edge/shard.rs`, and `start` (`src/other.rs`)\n"), 0);
+    assert_eq!(faults("`Shard::start` in `edge/shard.rs`\n"), 1);
+    assert_eq!(faults("`run` and `src/other.rs`\n"), 0, "nothing is said of where it is");
+}
+
+#[test]
 fn sentence_between_backticks_is_no_name() {
     let known = HashSet::new();
     assert_eq!(unknown_names(&page(MAP, "`cargo xtask tidy` and `a + b` and `42`\n"), &known), []);
