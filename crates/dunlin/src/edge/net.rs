@@ -18,9 +18,9 @@ pub(crate) trait Conn: Send {
     fn holds_back(&self) -> bool {
         false
     }
-    /// Tries to send what is held back.
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    /// Sends what is held back as far as it fits, and tells whether any of it went.
+    fn flush(&mut self) -> io::Result<bool> {
+        Ok(false)
     }
     /// Says that nothing more will be written.
     fn shutdown_write(&mut self);

@@ -45,9 +45,9 @@ impl Conn for SocketConn {
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> io::Result<bool> {
         match self {
-            Self::Plain(_) => Ok(()),
+            Self::Plain(_) => Ok(false),
             Self::Tls(tls) => tls.send_records(),
         }
     }
@@ -115,7 +115,7 @@ impl TlsStream {
         };
         // The handshake's answers, or an alert that says why not.
         match self.send_records() {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock && outcome.is_ok() => Err(error),
+            Err(error) if outcome.is_ok() => Err(error),
             _ => outcome,
         }
     }
@@ -123,18 +123,23 @@ impl TlsStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.send_records()?;
         let len = self.session.writer().write(bytes)?;
-        match self.send_records() {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            _ if len == 0 => Err(io::ErrorKind::WouldBlock.into()),
-            _ => Ok(len),
-        }
+        self.send_records()?;
+        // The session takes nothing while it holds back as much as it may.
+        if len == 0 { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(len) }
     }
 
-    /// Puts finished records on the socket.
-    fn send_records(&mut self) -> io::Result<()> {
+    /// Puts finished records on the socket as far as they fit, and tells whether any went.
+    fn send_records(&mut self) -> io::Result<bool> {
+        let mut is_any = false;
         while self.session.wants_write() {
-            self.session.write_tls(&mut self.stream)?;
+            match self.session.write_tls(&mut self.stream) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => is_any = true,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        Ok(is_any)
     }
 }

@@ -318,6 +318,11 @@ impl<N: Net> Shop<N> {
                 self.step(key, now, |agent, fx| agent.vanish(&CloseReason::ByClient, fx));
             }
         }
+        let is_holding = |slot: &mut Slot<N::Conn>| slot.unsent.is_none() && slot.conn.holds_back();
+        if self.table.get_mut(key).is_some_and(is_holding) {
+            // The read itself had something to say, as in a handshake of TLS.
+            self.block(key, now, &[]);
+        }
     }
 
     /// Lets an agent work, then writes what it and its session have to say, then drops it if it is over.
@@ -366,9 +371,14 @@ impl<N: Net> Shop<N> {
             Err(error) => return self.lose(key, now, &error),
         };
         let left = bytes.get(written..).unwrap_or_default();
-        if left.is_empty() && !slot.conn.holds_back() {
-            return;
+        if !left.is_empty() || slot.conn.holds_back() {
+            self.block(key, now, left);
         }
+    }
+
+    /// Keeps what the socket did not take and waits for room.
+    fn block(&mut self, key: SlotKey, now: Millis, left: &[u8]) {
+        let Some(slot) = self.table.get_mut(key) else { return };
         slot.unsent = Some(Box::new(Unsent { bytes: left.to_vec(), at: 0, progress_at: now }));
         if let Some(session) = slot.agent.session() {
             session.set_unsent(left.len());
@@ -385,12 +395,13 @@ impl<N: Net> Shop<N> {
         let Some(slot) = self.table.get_mut(key) else { return };
         let Some(unsent) = slot.unsent.as_mut() else { return };
         let rest = unsent.bytes.get(unsent.at..).unwrap_or_default();
-        let written = match slot.conn.flush().and_then(|()| write_all_now(&mut slot.conn, rest)) {
-            Ok(written) => written,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => return self.lose(key, now, &error),
-        };
-        if written > 0 {
+        let flushed = slot.conn.flush();
+        let (is_flushed, written) =
+            match flushed.and_then(|is_any| Ok((is_any, write_all_now(&mut slot.conn, rest)?))) {
+                Ok(progress) => progress,
+                Err(error) => return self.lose(key, now, &error),
+            };
+        if is_flushed || written > 0 {
             unsent.at += written;
             unsent.progress_at = now;
             slot.agent.handle_write_progress(now);
