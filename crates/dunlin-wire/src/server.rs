@@ -213,6 +213,17 @@ impl ServerProtocol {
         self.last_life.plus(interval_ms.saturating_mul(2).saturating_add(interval_ms / 2))
     }
 
+    /// When [`handle_tick`](Self::handle_tick) would next ask for something, if nothing comes before; for owners that do not
+    /// want to look at every connection all the time.
+    #[must_use]
+    pub fn next_tick(&self, interval_ms: u64) -> Millis {
+        if interval_ms == 0 || matches!(self.state, ServerState::Closed | ServerState::Handshaking) {
+            return Millis::MAX;
+        }
+        let death = self.dead_after(interval_ms).plus(1);
+        if self.is_working() { death.min(self.last_heartbeat.plus(interval_ms)) } else { death }
+    }
+
     /// How far the connection is.
     #[must_use]
     pub const fn state(&self) -> ServerState {

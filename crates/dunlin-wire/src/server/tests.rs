@@ -162,3 +162,17 @@ fn interval_of_zero_turns_heartbeats_off() {
     let mut protocol = working(Millis::ZERO);
     assert_eq!(protocol.handle_tick(Millis::MAX, 0), None);
 }
+
+#[test]
+fn the_next_tick_is_the_first_at_which_something_is_asked() {
+    for (heartbeat_sent_at, life_at) in [(0, 0), (400, 0), (0, 900), (999, 999)] {
+        let mut protocol = working(Millis::ZERO);
+        protocol.handle_heartbeat_sent(Millis(heartbeat_sent_at));
+        protocol.handle_life(Millis(life_at));
+        let next = protocol.next_tick(INTERVAL_MS);
+        assert_eq!(protocol.clone().handle_tick(Millis(next.0 - 1), INTERVAL_MS), None);
+        assert!(protocol.handle_tick(next, INTERVAL_MS).is_some());
+        assert!(protocol.next_tick(INTERVAL_MS) > next);
+    }
+    assert_eq!(working(Millis::ZERO).next_tick(0), Millis::MAX);
+}

@@ -273,7 +273,6 @@ fn run_local(
 
 #[cfg(test)]
 impl super::App {
-    #[expect(dead_code, reason = "the tests of the turn are about to use it")]
     /// The application as one shard of it sees it, for tests that drive a shard by hand. Services are not started.
     pub(crate) fn into_shard(self) -> Arc<ShardHandle> {
         let parts = self.take_parts().expect("it was not started");

@@ -102,7 +102,13 @@ impl MemoryPipe {
             (taken, state.key)
         };
         if let (Some(key), true) = (key, taken > 0) {
-            self.hub.tell(Event { key, is_readable: true, is_writable: false, is_closed: false });
+            self.hub.tell(Event {
+                key,
+                is_readable: true,
+                is_writable: false,
+                is_closed: false,
+                is_lost: false,
+            });
         }
         taken
     }
@@ -120,7 +126,13 @@ impl MemoryPipe {
             (len, if state.wants_writable { state.key } else { None })
         };
         if let Some(key) = room_for {
-            self.hub.tell(Event { key, is_readable: false, is_writable: true, is_closed: false });
+            self.hub.tell(Event {
+                key,
+                is_readable: false,
+                is_writable: true,
+                is_closed: false,
+                is_lost: false,
+            });
         }
         Poll::Ready(len)
     }
@@ -139,7 +151,13 @@ impl Drop for MemoryPipe {
             state.key
         };
         if let Some(key) = key {
-            self.hub.tell(Event { key, is_readable: true, is_writable: false, is_closed: true });
+            self.hub.tell(Event {
+                key,
+                is_readable: true,
+                is_writable: false,
+                is_closed: true,
+                is_lost: false,
+            });
         }
     }
 }
@@ -249,7 +267,13 @@ impl Net for MemoryNet {
         let has_room = state.to_client.len() < PIPE_LEN;
         drop(state);
         if is_wanted && has_room {
-            self.hub.tell(Event { key, is_readable: false, is_writable: true, is_closed: false });
+            self.hub.tell(Event {
+                key,
+                is_readable: false,
+                is_writable: true,
+                is_closed: false,
+                is_lost: false,
+            });
         }
         Ok(())
     }

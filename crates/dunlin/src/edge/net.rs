@@ -22,6 +22,14 @@ pub(crate) trait Conn: Send {
     fn flush(&mut self) -> io::Result<bool> {
         Ok(false)
     }
+    /// Whether the stream's end was read already, behind what the last `read` brought.
+    fn is_ended(&self) -> bool {
+        false
+    }
+    /// What the next read may cost beyond moving bytes, in packets' worth of time.
+    fn read_cost(&self) -> u32 {
+        0
+    }
     /// Says that nothing more will be written.
     fn shutdown_write(&mut self);
     /// Where the peer is, if it is anywhere.
@@ -36,6 +44,8 @@ pub(crate) struct Event {
     pub(crate) is_writable: bool,
     /// The peer's end or an error is among what can be read.
     pub(crate) is_closed: bool,
+    /// Nothing goes in either direction any more.
+    pub(crate) is_lost: bool,
 }
 
 /// What an accept brought.

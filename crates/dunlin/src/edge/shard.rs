@@ -18,6 +18,9 @@ use super::wheel::TICK_MS;
 use crate::app::{ShardStats, Shared};
 use crate::service::{Router, RoutesByCode};
 
+/// Turns after which the runtime's timers, sockets and other tasks are looked at in any case.
+const TURNS_IN_A_ROW_MAX: u32 = 8;
+
 /// What sessions and groups know of a shard.
 pub(crate) struct ShardHandle {
     pub(crate) index: usize,
@@ -51,20 +54,29 @@ impl<N: Net> Shard<N> {
     pub(crate) async fn run(mut self) -> io::Result<()> {
         // The shard has budgets of its own; tokio's would make every handler of a long turn seem to wait.
         tokio::task::coop::unconstrained(async move {
+            let mut turns_in_a_row = 0;
             loop {
                 let turn = poll_fn(|cx| {
                     // The wheel is advanced by each turn; the tick only wakes an idle shard for it.
                     let is_tick = self.ticks.poll_tick(cx).is_ready();
                     match self.shop.turn(cx) {
                         Ok(Turn::Idle) if is_tick => Poll::Ready(Ok(Turn::Done)),
-                        Ok(Turn::Idle) => Poll::Pending,
+                        Ok(Turn::Idle) => {
+                            turns_in_a_row = 0;
+                            Poll::Pending
+                        }
                         other => Poll::Ready(other),
                     }
                 })
                 .await?;
+                turns_in_a_row += 1;
                 match turn {
-                    Turn::Idle | Turn::Done => {}
-                    Turn::More => tokio::task::yield_now().await,
+                    // Who pushes from another thread can keep turns coming for ever.
+                    Turn::Idle | Turn::Done if turns_in_a_row < TURNS_IN_A_ROW_MAX => {}
+                    Turn::Idle | Turn::Done | Turn::More => {
+                        turns_in_a_row = 0;
+                        tokio::task::yield_now().await;
+                    }
                     Turn::Stopped => return Ok(()),
                 }
             }

@@ -3,6 +3,8 @@
 //! Pure: time is a number of ticks given by the caller. An entry further away than one turn of the wheel waits in
 //! the last slot and is armed anew when it comes up.
 
+use std::collections::VecDeque;
+
 /// The width of a slot.
 pub(crate) const TICK_MS: u64 = 100;
 /// Slots of the wheel: one turn is 51.2 s, longer than the default heartbeat interval.
@@ -39,11 +41,11 @@ impl Wheel {
     }
 
     /// Moves on to `now` and hands over what came up, each with the tick it was armed for.
-    pub(crate) fn advance(&mut self, now: Tick, due: &mut Vec<(u32, Tick)>) {
+    pub(crate) fn advance(&mut self, now: Tick, due: &mut VecDeque<(u32, Tick)>) {
         while self.now < now {
             self.now += 1;
             if let Some(slot) = self.slots.get_mut((self.now % SLOTS) as usize) {
-                due.append(slot);
+                due.extend(slot.drain(..));
                 // A burst of connections leaves no buffer behind for ever.
                 slot.shrink_to(64);
             }
@@ -59,7 +61,7 @@ mod tests {
     fn an_entry_comes_up_in_its_tick_and_once() {
         let mut wheel = Wheel::new();
         let at = wheel.arm(1, 5);
-        let mut due = Vec::new();
+        let mut due = VecDeque::new();
         wheel.advance(4, &mut due);
         assert!(due.is_empty());
         wheel.advance(5, &mut due);

@@ -386,14 +386,18 @@ impl Session {
             }
             Err(refused) => {
                 app.stats.pushes_refused.add(1);
-                if refused == Refused::Disconnect {
+                let disconnecting = refused == Refused::Disconnect;
+                if disconnecting {
                     self.begin_close(&mut out, CloseReason::TooSlow);
                 }
-                Err(PushError::QueueFull { disconnecting: refused == Refused::Disconnect })
+                Err(PushError::QueueFull { disconnecting })
             }
         };
         drop(out);
-        (result, !self.0.is_dirty.swap(true, Ordering::AcqRel))
+        let is_known = self.0.is_dirty.swap(true, Ordering::AcqRel);
+        // A shard that waits for the socket has looked already and must look again to end the session.
+        let is_ending = matches!(result, Err(PushError::QueueFull { disconnecting: true }));
+        (result, !is_known || is_ending)
     }
 
     /// Queues an answer behind what waits already, for a socket that does not take more now.
@@ -417,9 +421,9 @@ impl Session {
             }
             self.begin_close(&mut out, reason);
         }
-        if !self.0.is_dirty.swap(true, Ordering::AcqRel) {
-            self.0.shard.inbox.wake_slot(self.0.slot);
-        }
+        self.raise_dirty();
+        // Even if the shard was told before: it may have looked and be waiting for the socket.
+        self.0.shard.inbox.wake_slot(self.0.slot);
         Ok(())
     }
 
@@ -453,6 +457,11 @@ impl Session {
             }
         }
         if out.outbox.is_empty() { out.closing.as_deref().cloned() } else { None }
+    }
+
+    /// Why the session is to end, if it is.
+    pub(crate) fn closing(&self) -> Option<CloseReason> {
+        self.out().closing.as_deref().cloned()
     }
 
     /// Tells the queue how many bytes the socket has not taken yet.

@@ -8,7 +8,8 @@ use dunlin_wire::{Message, MessageHead, Route};
 
 use super::super::ShardHandle;
 use super::super::calls::Outcome;
-use super::{Agent, CallLabel, Fx, Link, Queued};
+use super::leftover::Queued;
+use super::{Agent, CallLabel, Fx, Link};
 use crate::error::Error;
 use crate::service::{CallKind, Reply, RouteEntry};
 use crate::session::CloseReason;
@@ -48,10 +49,9 @@ impl Agent {
         } else {
             Bytes::copy_from_slice(payload)
         };
-        if self.is_busy && !entry.is_concurrent() {
+        if (self.is_busy || self.has_queued()) && !entry.is_concurrent() {
             self.unanswered += 1;
-            let queued = Queued { entry: entry.clone(), kind, id, body: payload };
-            self.side.get_or_insert_default().queue.push_back(queued);
+            self.enqueue(Queued { entry: entry.clone(), kind, id, body: payload });
         } else {
             self.start(entry, (kind, id), payload, fx);
         }
@@ -78,11 +78,13 @@ impl Agent {
         }
     }
 
-    /// Starts the messages that waited for an ordered call, until one of them has to wait itself.
+    /// Starts the messages that waited for an ordered call, until one of them has to wait itself, the socket takes
+    /// nothing, or the turn has done enough.
     pub(super) fn start_queued(&mut self, fx: &mut Fx<'_>) {
-        while !self.is_busy && !self.is_leaving() {
-            let Some(queued) = self.side.as_mut().and_then(|side| side.queue.pop_front()) else { break };
+        while !self.is_busy && !self.is_leaving() && !self.is_choked(fx) {
+            let Some(queued) = self.dequeue() else { break };
             self.unanswered = self.unanswered.saturating_sub(1);
+            *fx.credit = fx.credit.saturating_sub(1);
             let Queued { entry, kind, id, body } = queued;
             self.start(&entry, (kind, id), body, fx);
         }
@@ -171,9 +173,9 @@ impl Agent {
             }
             return Ok(());
         }
-        // What the handler pushed before it returned comes first. If it also asked for the session's end, that
-        // comes after the answer.
-        if let (Some(_), Some(session)) = (self.take_output(fx), &self.session) {
+        // What the handler pushed before it returned comes first, all of it: the queue is bounded. If it also asked
+        // for the session's end, that comes after the answer.
+        if let (Some(_), Some(session)) = (self.take_output(usize::MAX, fx), &self.session) {
             session.raise_dirty();
         }
         let start = fx.out.len();

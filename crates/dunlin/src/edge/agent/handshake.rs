@@ -38,7 +38,8 @@ impl Agent {
         match fx.app().validator.clone() {
             None => self.admit(Admitted::default(), fx),
             Some(validator) => {
-                let future = validator.validate(session, request);
+                // Within the future, so that whoever polls it contains a panic of the validator.
+                let future = Box::pin(async move { validator.validate(session, request).await });
                 if let Poll::Ready(outcome) = fx.user.admissions.start(fx.key, || (), future) {
                     self.handle_admission(outcome, fx);
                 }

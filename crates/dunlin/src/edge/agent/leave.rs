@@ -3,7 +3,7 @@
 use dunlin_wire::ws::{self, CloseFrame};
 
 use super::{Agent, Fx, Link};
-use crate::session::CloseReason;
+use crate::session::{CloseReason, Session};
 
 impl Agent {
     /// Ends the session and says so to the client. What was written before still goes out.
@@ -31,6 +31,20 @@ impl Agent {
         self.finish(reason, fx);
         self.link = next;
         self.deadline = fx.now.plus(fx.app().gate.linger_ms);
+    }
+
+    /// Ends a session that is to end while nothing can be written to its client. One that reads too slowly goes at once,
+    /// others when what was queued before is written, which may not take for ever.
+    pub(super) fn hurry(&mut self, fx: &mut Fx<'_>) {
+        let Some(reason) = self.session.as_ref().and_then(Session::closing) else { return };
+        if reason == CloseReason::TooSlow || !self.is_opened {
+            return self.leave(&reason, fx);
+        }
+        if !self.is_ending {
+            self.is_ending = true;
+            self.deadline = fx.now.plus(fx.app().gate.write_timeout_ms);
+            fx.tick_by = Some(self.deadline);
+        }
     }
 
     /// Ends a session whose connection is gone: nothing can be said any more.

@@ -2,25 +2,29 @@
 //!
 //! Knows nothing of sockets. The turn feeds it and writes what it appends to [`Fx::out`].
 //! `upgrade.rs` is the time before it is known what the client speaks, `handshake.rs` lets the client in,
-//! `dispatch.rs` turns messages into calls and calls into answers, `leave.rs` ends it.
+//! `dispatch.rs` turns messages into calls and calls into answers, `leftover.rs` keeps what could not be taken at
+//! once, `leave.rs` ends it.
 //!
 //! Invariants: messages of a session start in the order they came, one after another unless their route is
 //! concurrent; every request is answered once; at most `unanswered_max` messages are started or waiting, beyond
-//! that no more bytes are taken; an agent that waits for nothing owns no buffer.
+//! that no more bytes are taken; nothing is started while the socket takes nothing; an agent that waits for nothing
+//! owns no buffer.
 
 mod dispatch;
 mod handshake;
 mod leave;
+mod leftover;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use dunlin_wire::ws::{Role, WsDecoder, WsEvent};
 use dunlin_wire::{Liveness, Millis, PacketDecoder, ServerEvent, ServerProtocol};
 
+use self::leftover::{Left, Side};
 use super::calls::{Aside, Done};
 use super::{ShardHandle, SlotKey};
 use crate::app::{Admission, Shared};
@@ -30,6 +34,8 @@ use crate::session::{CloseReason, Session};
 
 /// Output beyond which an agent takes no more input in this turn; what is left is taken in the next.
 const OUT_LEN_SOFT_MAX: usize = 256 * 1024;
+/// Bytes of messages that wait for the ones before them, beyond which an agent takes no more input.
+const QUEUED_LEN_SOFT_MAX: usize = 256 * 1024;
 
 /// User code that agents of a shard have started and that waits.
 pub(crate) struct UserCode {
@@ -55,6 +61,8 @@ pub(crate) struct Fx<'a> {
     pub(crate) out: &'a mut Vec<u8>,
     /// The socket takes nothing now: answers wait in the session's queue.
     pub(crate) is_blocked: bool,
+    /// Packets that may still be taken in this part of the turn, so that timers and other connections are on time.
+    pub(crate) credit: &'a mut u32,
     /// Set when the agent wants the time told earlier than it said at its last tick.
     pub(crate) tick_by: Option<Millis>,
     /// Where the client is; asked of the system, so only when it is needed.
@@ -82,32 +90,6 @@ enum Link {
     Gone,
 }
 
-/// A message that waits for the ones before it.
-struct Queued {
-    entry: Arc<RouteEntry>,
-    kind: CallKind,
-    id: u64,
-    body: Bytes,
-}
-
-/// What only a busy connection has.
-#[derive(Default)]
-struct Side {
-    /// An HTTP head that is not complete.
-    head: Vec<u8>,
-    /// Packet bytes that were unwrapped from WebSocket frames and not taken.
-    plain: Vec<u8>,
-    /// Bytes as they came that were not taken.
-    raw: Vec<u8>,
-    queue: VecDeque<Queued>,
-}
-
-impl Side {
-    fn is_empty(&self) -> bool {
-        self.head.is_empty() && self.plain.is_empty() && self.raw.is_empty() && self.queue.is_empty()
-    }
-}
-
 /// One client connection.
 pub(crate) struct Agent {
     protocol: ServerProtocol,
@@ -115,7 +97,8 @@ pub(crate) struct Agent {
     frames: WsDecoder,
     session: Option<Session>,
     side: Option<Box<Side>>,
-    /// When something must have happened: the handshake, then the next heartbeat, then the peer's end.
+    /// When something must have happened: the handshake before it, the peer's end after leaving, the last of the
+    /// output while ending.
     deadline: Millis,
     unanswered: u16,
     link: Link,
@@ -123,6 +106,8 @@ pub(crate) struct Agent {
     is_busy: bool,
     is_opened: bool,
     is_draining: bool,
+    /// The session is to end and its socket takes nothing: it has until the deadline.
+    is_ending: bool,
 }
 
 impl Agent {
@@ -139,6 +124,7 @@ impl Agent {
             is_busy: false,
             is_opened: false,
             is_draining: false,
+            is_ending: false,
         }
     }
 
@@ -159,17 +145,17 @@ impl Agent {
 
     /// Whether more bytes may be given; if not, the socket should not be read.
     pub(crate) fn takes_input(&self, app: &Shared) -> bool {
-        self.could_take(app) && !self.has_leftover()
+        self.could_take(app) && !self.has_leftover() && !self.has_startable()
+    }
+
+    /// Whether it could go on at once with something that no news will announce.
+    pub(crate) fn wants_turn(&self, is_unread: bool, app: &Shared) -> bool {
+        self.has_startable() || ((is_unread || self.has_leftover()) && self.could_take(app))
     }
 
     /// Whether another message may be taken, from what is left over or from the socket.
-    pub(crate) fn could_take(&self, app: &Shared) -> bool {
-        self.unanswered < app.gate.unanswered_max && !self.is_draining
-    }
-
-    /// Whether bytes wait that were given and not taken.
-    pub(crate) fn has_leftover(&self) -> bool {
-        self.side.as_ref().is_some_and(|side| !side.plain.is_empty() || !side.raw.is_empty())
+    fn could_take(&self, app: &Shared) -> bool {
+        self.unanswered < app.gate.unanswered_max && !self.is_draining && !self.is_queue_full()
     }
 
     /// Takes what the socket brought. `input` is unmasked in place.
@@ -177,30 +163,20 @@ impl Agent {
         match self.link {
             Link::Sniffing => self.sniff(input, fx),
             Link::Head => self.handle_head(input, fx),
-            Link::Tcp => {
-                let left = self.feed_packets(input, fx);
-                self.keep_leftover(left, &[]);
+            Link::Tcp | Link::WebSocket => {
+                let left = self.feed(input, fx);
+                self.keep_leftover(input, left);
             }
-            Link::WebSocket => self.feed_frames(input, fx),
             Link::Leaving | Link::Gone => {}
         }
     }
 
-    /// Takes what was left when too much was unanswered or too much output had gathered.
-    pub(crate) fn handle_leftover(&mut self, fx: &mut Fx<'_>) {
-        if !self.has_leftover() || self.is_full(fx) {
-            return;
+    /// Takes packets or frames from `input` until they are used up or no more may be taken; tells what is left.
+    fn feed(&mut self, input: &mut [u8], fx: &mut Fx<'_>) -> Left {
+        if self.link == Link::WebSocket {
+            return self.feed_frames(input, fx);
         }
-        let Some(side) = self.side.as_mut() else { return };
-        let plain = std::mem::take(&mut side.plain);
-        let mut raw = std::mem::take(&mut side.raw);
-        let left = self.feed_packets(&plain, fx);
-        if left.is_empty() {
-            self.handle_bytes(&mut raw, fx);
-        } else {
-            self.keep_leftover(left, &raw);
-        }
-        self.drop_empty_side();
+        Left { plain: self.feed_packets(input, fx).len(), raw: 0 }
     }
 
     /// Takes the time. Returns when it wants to be told again.
@@ -218,26 +194,37 @@ impl Agent {
             }
             return self.deadline;
         }
-        if fx.now >= self.deadline {
-            self.deadline = fx.now.plus(interval_ms.max(1));
-            self.beat(interval_ms, fx);
-        } else if fx.now > self.protocol.dead_after(interval_ms) {
-            self.beat(interval_ms, fx);
+        if self.is_ending && fx.now >= self.deadline {
+            let reason = self.session.as_ref().and_then(Session::closing).unwrap_or(CloseReason::TooSlow);
+            self.vanish(&reason, fx);
+            return self.deadline;
         }
-        self.deadline.min(self.protocol.dead_after(interval_ms).plus(1))
+        let wanted = self.keep_alive(interval_ms, fx);
+        if self.is_ending { wanted.min(self.deadline) } else { wanted }
     }
 
-    /// Sends a heartbeat, or gives up a client of whom nothing was heard. A blocked connection is left to the deadline
-    /// of its writes: it is not read, so nothing can be heard of it.
-    fn beat(&mut self, interval_ms: u64, fx: &mut Fx<'_>) {
+    /// Sends a heartbeat when it is due, and gives up on a client that is silent. Returns when to look again.
+    fn keep_alive(&mut self, interval_ms: u64, fx: &mut Fx<'_>) -> Millis {
+        if interval_ms == 0 {
+            return Millis::MAX;
+        }
         if fx.is_blocked {
-            return;
+            // A heartbeat would only wait behind the rest, and what judges the client is whether it takes that.
+            return fx.now.plus((interval_ms / 4).max(1));
+        }
+        if !self.takes_input(fx.app()) {
+            // It is not read, so its silence says nothing.
+            self.protocol.handle_life(fx.now);
         }
         match self.protocol.handle_tick(fx.now, interval_ms) {
-            Some(Liveness::Dead) => self.leave(&CloseReason::Silent, fx),
+            Some(Liveness::Dead) => {
+                self.leave(&CloseReason::Silent, fx);
+                return self.deadline;
+            }
             Some(Liveness::SendHeartbeat) => self.write_packet(&dunlin_wire::HEARTBEAT_PACKET, fx),
             None => {}
         }
+        self.protocol.next_tick(interval_ms)
     }
 
     /// The socket accepted bytes after it had been full, which is a sign of life while reading is paused.
@@ -248,10 +235,7 @@ impl Agent {
     /// Stops taking messages; the agent leaves when what was started is answered.
     pub(crate) fn begin_drain(&mut self, fx: &mut Fx<'_>) {
         self.is_draining = true;
-        if let Some(side) = self.side.as_mut() {
-            side.plain.clear();
-            side.raw.clear();
-        }
+        self.forget_leftover();
         self.leave_if_drained(fx);
     }
 
@@ -259,6 +243,7 @@ impl Agent {
     fn feed_packets<'a>(&mut self, mut bytes: &'a [u8], fx: &mut Fx<'_>) -> &'a [u8] {
         let body_len_max = fx.app().gate.packet_body_in_max;
         while !self.is_leaving() && !self.is_full(fx) {
+            *fx.credit = fx.credit.saturating_sub(1);
             match self.packets.decode(&mut bytes, body_len_max) {
                 Ok(Some(packet)) => match self.protocol.handle_packet(fx.now, packet) {
                     Ok(Some(event)) => self.handle_event(event, fx),
@@ -284,8 +269,7 @@ impl Agent {
                 self.is_opened = true;
                 // At once, because some clients begin to send theirs only after the first of ours.
                 self.write_packet(&dunlin_wire::HEARTBEAT_PACKET, fx);
-                self.deadline = fx.now.plus(fx.app().gate.heartbeat_interval_ms);
-                fx.tick_by = Some(self.deadline);
+                fx.tick_by = Some(self.protocol.next_tick(fx.app().gate.heartbeat_interval_ms));
                 if let Some(session) = &self.session {
                     fx.app().hooks.opened(session, &fx.app().stats);
                 }
@@ -293,19 +277,17 @@ impl Agent {
         }
     }
 
-    fn feed_frames(&mut self, mut input: &mut [u8], fx: &mut Fx<'_>) {
+    fn feed_frames(&mut self, mut input: &mut [u8], fx: &mut Fx<'_>) -> Left {
         let limits = fx.app().gate.ws_limits;
         while !self.is_leaving() {
             if self.is_full(fx) {
-                self.keep_leftover(&[], input);
-                return;
+                return Left { plain: 0, raw: input.len() };
             }
             match self.frames.decode(&mut input, Role::Server, &limits) {
                 Ok(Some(WsEvent::Data { bytes, .. })) => {
-                    let left = self.feed_packets(bytes, fx);
-                    if !left.is_empty() {
-                        self.keep_leftover(left, input);
-                        return;
+                    let plain = self.feed_packets(bytes, fx).len();
+                    if plain > 0 {
+                        return Left { plain, raw: input.len() };
                     }
                 }
                 Ok(Some(WsEvent::Ping(payload))) => {
@@ -314,7 +296,7 @@ impl Agent {
                 }
                 Ok(Some(WsEvent::Pong(_))) => self.protocol.handle_life(fx.now),
                 Ok(Some(WsEvent::Close(frame))) => self.handle_close_frame(frame.as_ref(), fx),
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(error) => self.leave_with_code(
                     &CloseReason::Protocol { fault: error.to_string() },
                     error.close_code(),
@@ -322,29 +304,17 @@ impl Agent {
                 ),
             }
         }
+        Left::NOTHING
+    }
+
+    /// Whether nothing more may be started now: the socket takes nothing, or this turn has done enough.
+    fn is_choked(&self, fx: &Fx<'_>) -> bool {
+        fx.is_blocked || fx.out.len() >= OUT_LEN_SOFT_MAX || *fx.credit == 0
     }
 
     /// Whether nothing more may be taken now.
     fn is_full(&self, fx: &Fx<'_>) -> bool {
-        self.unanswered >= fx.app().gate.unanswered_max
-            || fx.out.len() >= OUT_LEN_SOFT_MAX
-            || self.is_draining
-    }
-
-    fn keep_leftover(&mut self, plain: &[u8], raw: &[u8]) {
-        if (plain.is_empty() && raw.is_empty()) || self.is_leaving() || self.is_draining {
-            return;
-        }
-        let side = self.side.get_or_insert_default();
-        // Over TCP there is no framing to undo: what is left is packet bytes either way.
-        side.plain.extend_from_slice(plain);
-        side.raw.extend_from_slice(raw);
-    }
-
-    fn drop_empty_side(&mut self) {
-        if self.side.as_ref().is_some_and(|side| side.is_empty()) {
-            self.side = None;
-        }
+        self.is_choked(fx) || !self.could_take(fx.app())
     }
 
     /// Appends one whole packet in the client's framing.
@@ -354,13 +324,26 @@ impl Agent {
 
     /// Takes the session's queued packets into the output, and leaves if the session is to end after them.
     pub(crate) fn drain_session(&mut self, fx: &mut Fx<'_>) {
-        if let Some(reason) = self.take_output(fx) {
+        let Some(session) = &self.session else { return };
+        if fx.is_blocked || !self.is_opened {
+            if session.is_closed() {
+                self.hurry(fx);
+            }
+            return;
+        }
+        if let Some(reason) = self.take_output(OUT_LEN_SOFT_MAX, fx) {
             self.leave(&reason, fx);
         }
     }
 
-    /// Takes what the session has queued into the output; returns why it is to end, once all of it is taken.
-    fn take_output(&self, fx: &mut Fx<'_>) -> Option<CloseReason> {
+    /// Whether what the session has queued may be written, as far as the client is concerned.
+    pub(crate) fn is_opened(&self) -> bool {
+        self.is_opened
+    }
+
+    /// Takes what the session has queued into the output, until that is so long; returns why the session is to end,
+    /// once all of it is taken.
+    fn take_output(&self, out_len_max: usize, fx: &mut Fx<'_>) -> Option<CloseReason> {
         let session = self.session.as_ref()?;
         if fx.is_blocked || !session.has_output() || self.is_leaving() {
             return None;
@@ -369,9 +352,9 @@ impl Agent {
         let link = self.link;
         let reason = session.take_output(|queued| {
             write_framed(link, &queued.packet, fx.out);
-            fx.out.len() < OUT_LEN_SOFT_MAX
+            fx.out.len() < out_len_max
         });
-        if reason.is_none() && fx.out.len() >= OUT_LEN_SOFT_MAX {
+        if reason.is_none() && fx.out.len() >= out_len_max {
             // Perhaps not all was taken: the mark is raised again, so that the next turn looks.
             session.raise_dirty();
         }
@@ -389,8 +372,8 @@ impl Agent {
             self.is_busy = false;
         }
         self.answer_outcome(&label.entry, (label.kind, label.id), outcome, fx);
+        // What is left over waits for its own place in the turn, so that it cannot crowd out other connections.
         self.start_queued(fx);
-        self.handle_leftover(fx);
         self.leave_if_drained(fx);
     }
 }

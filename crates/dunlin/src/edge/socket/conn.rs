@@ -8,6 +8,9 @@ use rustls::ServerConnection;
 
 use super::super::net::Conn;
 
+/// What reading costs during a TLS handshake, in packets' worth of time.
+const HANDSHAKE_COST: u32 = 128;
+
 /// One client's socket.
 pub(crate) enum SocketConn {
     Plain(TcpStream),
@@ -52,6 +55,21 @@ impl Conn for SocketConn {
         }
     }
 
+    fn is_ended(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.is_ended,
+        }
+    }
+
+    fn read_cost(&self) -> u32 {
+        match self {
+            // A handshake's signature and key exchange take some hundred microseconds.
+            Self::Tls(tls) if tls.session.is_handshaking() => HANDSHAKE_COST,
+            _ => 0,
+        }
+    }
+
     fn shutdown_write(&mut self) {
         if let Self::Tls(tls) = self {
             tls.session.send_close_notify();
@@ -73,39 +91,43 @@ impl Conn for SocketConn {
 pub(crate) struct TlsStream {
     stream: TcpStream,
     session: ServerConnection,
+    /// The end, or an error, was met behind plain text that was handed out.
+    is_ended: bool,
 }
 
 impl TlsStream {
     pub(super) fn new(stream: TcpStream, session: ServerConnection) -> Self {
-        Self { stream, session }
+        Self { stream, session, is_ended: false }
     }
 
     /// Fills the buffer as far as there is plain text: a short read must mean that nothing is left, as with a socket.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut filled = 0;
         let outcome = loop {
-            let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else { break Ok(()) };
+            let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else {
+                return Ok(filled);
+            };
             match self.session.reader().read(room) {
-                Ok(0) => break Ok(()),
+                Ok(0) => break Ok(0),
                 Ok(len) => filled += len,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => match self.receive_records() {
                     Ok(true) => {}
-                    Ok(false) => break Ok(()),
+                    Ok(false) => break Ok(0),
                     Err(error) => break Err(error),
                 },
                 Err(error) => break Err(error),
             }
         };
-        match outcome {
-            Err(error) if filled == 0 => Err(error),
-            _ => Ok(filled),
+        if filled == 0 {
+            return outcome;
         }
+        self.is_ended = !matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        Ok(filled)
     }
 
     /// Takes records off the socket; `false` at its end.
     fn receive_records(&mut self) -> io::Result<bool> {
-        let len = self.session.read_tls(&mut self.stream);
-        let outcome = match len {
+        let outcome = match self.session.read_tls(&mut self.stream) {
             Ok(0) => Ok(false),
             Ok(_) => match self.session.process_new_packets() {
                 Ok(_) => Ok(true),

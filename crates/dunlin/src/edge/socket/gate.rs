@@ -109,7 +109,8 @@ impl AcceptGate {
         let Some(max) = self.limits.accepts_per_second_max else { return true };
         let second = now_ms / 1000;
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        if rate.second != second {
+        // Shards count from slightly different beginnings: one that lags does not open the second anew.
+        if second > rate.second {
             *rate = Rate { second, count: 0 };
         }
         rate.count = rate.count.saturating_add(1);
@@ -179,6 +180,17 @@ mod tests {
         assert!(gate.admit(address(1), 10).is_some());
         assert!(gate.admit(address(1), 999).is_none());
         assert!(gate.admit(address(1), 1000).is_some());
+    }
+
+    #[test]
+    fn a_shard_whose_clock_lags_does_not_begin_the_second_anew() {
+        let limits = AcceptLimits { accepts_per_second_max: Some(1), ..AcceptLimits::default() };
+        let gate = AcceptGate::new(limits);
+        assert!(gate.admit(address(1), 1000).is_some());
+        for (shard_a_ms, shard_b_ms) in [(1001, 999), (1002, 998)] {
+            assert!(gate.admit(address(1), shard_b_ms).is_none());
+            assert!(gate.admit(address(1), shard_a_ms).is_none());
+        }
     }
 
     #[test]

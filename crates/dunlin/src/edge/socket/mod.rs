@@ -5,14 +5,13 @@ mod gate;
 mod listen;
 mod tls;
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use dunlin_poll::AwaitablePoll;
+use mio::Interest;
 use mio::net::TcpListener;
-use mio::{Interest, Token};
 
 use self::conn::SocketConn;
 pub(crate) use self::gate::{AcceptGate, AcceptLimits, Permit};
@@ -26,6 +25,8 @@ use super::net::{Accepted, Event, Net};
 /// How long no connection is accepted after the system had no descriptor left. A listener in an edge-triggered poll
 /// gets no second edge, so it is simply tried again.
 const PAUSE_MS: u64 = 100;
+/// The last generation never names a connection; its keys name listeners.
+const LISTENER_GENERATION: u32 = u32::MAX;
 /// Connections turned away in one go before the shard does something else.
 const SHED_MAX: usize = 64;
 
@@ -39,7 +40,9 @@ struct Listener {
 pub(crate) struct SocketNet {
     poll: AwaitablePoll,
     news: mio::Events,
-    listeners: HashMap<Token, Listener>,
+    listeners: Vec<Listener>,
+    /// The listener that is asked first, so that a crowd at one address does not keep others waiting.
+    first: usize,
     gate: Arc<AcceptGate>,
     paused_until_ms: u64,
 }
@@ -52,15 +55,21 @@ impl SocketNet {
         events_max: usize,
     ) -> io::Result<Self> {
         let poll = AwaitablePoll::new()?;
-        let mut listeners = HashMap::new();
+        let mut listeners = Vec::new();
         for (index, BoundListener { socket, tls }) in (0_u32..).zip(bound) {
             let mut socket = TcpListener::from_std(socket);
-            // The last generation never names a connection.
-            let token = SlotKey { index, generation: u32::MAX }.token();
+            let token = SlotKey { index, generation: LISTENER_GENERATION }.token();
             poll.registry().register(&mut socket, token, Interest::READABLE)?;
-            listeners.insert(token, Listener { socket, tls, may_accept: true });
+            listeners.push(Listener { socket, tls, may_accept: true });
         }
-        Ok(Self { poll, news: mio::Events::with_capacity(events_max), listeners, gate, paused_until_ms: 0 })
+        Ok(Self {
+            poll,
+            news: mio::Events::with_capacity(events_max),
+            listeners,
+            first: 0,
+            gate,
+            paused_until_ms: 0,
+        })
     }
 
     /// One attempt on one listener. `None`: it has nothing to give now.
@@ -122,15 +131,19 @@ impl Net for SocketNet {
         let polled = self.poll.poll_events(cx, &mut self.news);
         if let Poll::Ready(Ok(_)) = &polled {
             for event in &self.news {
-                if let Some(listener) = self.listeners.get_mut(&event.token()) {
-                    listener.may_accept = true;
+                let key = SlotKey::from_token(event.token());
+                if key.generation == LISTENER_GENERATION {
+                    if let Some(listener) = self.listeners.get_mut(key.index as usize) {
+                        listener.may_accept = true;
+                    }
                     continue;
                 }
                 events.push(Event {
-                    key: SlotKey::from_token(event.token()),
+                    key,
                     is_readable: event.is_readable(),
                     is_writable: event.is_writable(),
                     is_closed: event.is_read_closed() || event.is_error(),
+                    is_lost: event.is_error() || event.is_write_closed(),
                 });
             }
         }
@@ -141,9 +154,17 @@ impl Net for SocketNet {
         if now_ms < self.paused_until_ms {
             return None;
         }
-        for listener in self.listeners.values_mut().filter(|listener| listener.may_accept) {
+        let count = self.listeners.len();
+        for turn in 0..count {
+            let at = (self.first + turn) % count;
+            let Some(listener) = self.listeners.get_mut(at).filter(|listener| listener.may_accept) else {
+                continue;
+            };
             match Self::accept_from(listener, &self.gate, now_ms) {
-                Ok(Some(accepted)) => return Some(accepted),
+                Ok(Some(accepted)) => {
+                    self.first = at + 1;
+                    return Some(accepted);
+                }
                 Ok(None) => {}
                 Err(error) => {
                     self.paused_until_ms = now_ms + PAUSE_MS;

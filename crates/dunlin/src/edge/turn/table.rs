@@ -1,11 +1,14 @@
 //! The table of a shard's connections: slots that are used again, with generations that tell tenants apart.
 
+use std::collections::VecDeque;
+
 use dunlin_wire::Millis;
 
 use super::super::SlotKey;
 use super::super::agent::Agent;
 use super::super::socket::Permit;
 use super::super::wheel::Tick;
+use crate::app::Shared;
 
 /// One connection: its socket and its agent.
 pub(super) struct Slot<C> {
@@ -19,6 +22,8 @@ pub(super) struct Slot<C> {
     pub(super) is_hot: bool,
     /// News about input came while nothing could be read.
     pub(super) is_unread: bool,
+    /// The peer's end is among what is still to be read; no news will say so again.
+    pub(super) is_ended: bool,
     /// The end of our side was sent.
     pub(super) is_shut: bool,
 }
@@ -32,8 +37,30 @@ pub(super) struct Unsent {
 }
 
 impl<C> Slot<C> {
+    /// Whether the socket may be read: not while it takes nothing itself, so that a client which does not read cannot
+    /// make more output.
+    pub(super) fn may_read(&self, app: &Shared) -> bool {
+        self.agent.is_leaving() || (self.unsent.is_none() && self.agent.takes_input(app))
+    }
+
+    /// Has the connection looked at in a later part of the turn or in the next one, once.
+    pub(super) fn heat(&mut self, key: SlotKey, hot: &mut VecDeque<SlotKey>) {
+        if !std::mem::replace(&mut self.is_hot, true) {
+            hot.push_back(key);
+        }
+    }
+
     pub(super) fn new(conn: C, permit: Option<Permit>, agent: Agent) -> Self {
-        Self { conn, agent, unsent: None, _permit: permit, is_hot: false, is_unread: false, is_shut: false }
+        Self {
+            conn,
+            agent,
+            unsent: None,
+            _permit: permit,
+            is_hot: false,
+            is_unread: false,
+            is_ended: false,
+            is_shut: false,
+        }
     }
 }
 
