@@ -157,7 +157,7 @@ fn check(asked: &Asked, told: &[Told]) {
         match told {
             Told::Push(payload) if payload.starts_with(b"n") => notes += 1,
             Told::Push(payload) => {
-                assert!(pushes.next().is_some_and(|push| push == payload), "a push is not next")
+                assert!(pushes.next().is_some_and(|push| push == payload), "a push is not next");
             }
             Told::Answer(id, payload) => {
                 let (route, sent) = &asked.requests[usize::try_from(*id).unwrap()];
@@ -168,9 +168,9 @@ fn check(asked: &Asked, told: &[Told]) {
                     notes = 0;
                 }
                 if *route == 2 {
-                    free.push(*id)
+                    free.push(*id);
                 } else {
-                    ordered.push(*id)
+                    ordered.push(*id);
                 };
             }
         }
