@@ -55,7 +55,7 @@ pub enum BroadcastError {
 pub struct Delivery {
     /// Members whose send queue took it.
     pub queued: usize,
-    /// Members that were closed, or whose send queue was full.
+    /// Members that were closed, whose send queue was full, or for whom the packet would be too long.
     pub refused: usize,
 }
 
@@ -151,7 +151,8 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`BroadcastError`] when the group is closed or the event cannot be encoded; nobody was sent anything then.
+    /// [`BroadcastError`] when the group is closed or the event cannot be encoded for anybody; nobody was sent anything
+    /// then.
     pub fn broadcast<E: Event>(&self, event: &E) -> Result<Delivery, BroadcastError> {
         self.multicast(event, |_| true)
     }
@@ -175,7 +176,7 @@ impl Group {
     ///
     /// # Errors
     ///
-    /// [`BroadcastError::Closed`] when the group is closed.
+    /// As [`Group::broadcast`].
     pub fn broadcast_raw(&self, route: &str, body: impl Into<Bytes>) -> Result<Delivery, BroadcastError> {
         let app = self.0.app.upgrade().ok_or(BroadcastError::Closed)?;
         self.0.deliver(&app, &mut Outgoing::raw(&app, route, body.into()), |_| true)
@@ -251,7 +252,8 @@ impl GroupInner {
         mut filter: impl FnMut(&Session) -> bool,
     ) -> Result<Delivery, BroadcastError> {
         let mut delivery = Delivery::default();
-        let mut news: Vec<Vec<SlotKey>> = vec![Vec::new(); app.inboxes.len()];
+        let mut too_long = None;
+        let mut news = News { app, by_shard: vec![Vec::new(); app.inboxes.len()] };
         for session in self.snapshot()?.iter() {
             if !filter(session) {
                 continue;
@@ -259,19 +261,39 @@ impl GroupInner {
             let (result, is_news) = session.offer(outgoing);
             match result {
                 Ok(_) => delivery.queued += 1,
-                Err(error @ PushError::TooLong { .. }) => return Err(error.into()),
-                Err(_) => delivery.refused += 1,
+                Err(error) => {
+                    delivery.refused += 1;
+                    if matches!(error, PushError::TooLong { .. }) {
+                        too_long = Some(error);
+                    }
+                }
             }
-            if is_news && let Some(slots) = news.get_mut(session.shard().index) {
+            if is_news && let Some(slots) = news.by_shard.get_mut(session.shard().index) {
                 slots.push(session.slot());
             }
         }
-        for (inbox, slots) in app.inboxes.iter().zip(news) {
+        match too_long {
+            // Clients differ in how long a packet becomes: it is an error when it was too long for all.
+            Some(error) if delivery.queued == 0 => Err(error.into()),
+            _ => Ok(delivery),
+        }
+    }
+}
+
+/// Whom each shard is to look at. Told when dropped, so that nobody waits for ever for what is queued already when the
+/// application's filter panics half-way.
+struct News<'a> {
+    app: &'a Shared,
+    by_shard: Vec<Vec<SlotKey>>,
+}
+
+impl Drop for News<'_> {
+    fn drop(&mut self) {
+        for (inbox, slots) in self.app.inboxes.iter().zip(std::mem::take(&mut self.by_shard)) {
             if !slots.is_empty() {
                 inbox.wake_slots(slots);
             }
         }
-        Ok(delivery)
     }
 }
 

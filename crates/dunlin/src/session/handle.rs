@@ -386,6 +386,9 @@ impl Session {
             }
             Err(refused) => {
                 app.stats.pushes_refused.add(1);
+                if let Refused::FullAfterDrops { dropped } = refused {
+                    app.stats.pushes_dropped.add(u64::from(dropped));
+                }
                 let disconnecting = refused == Refused::Disconnect;
                 if disconnecting {
                     self.begin_close(&mut out, CloseReason::TooSlow);

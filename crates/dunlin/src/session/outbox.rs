@@ -61,6 +61,11 @@ pub enum Pushed {
 pub(crate) enum Refused {
     /// The queue is full and the policy keeps the client.
     Full,
+    /// So many older pushes were dropped for it, and then it did not fit beside the answers that wait.
+    FullAfterDrops {
+        /// Pushes that were dropped.
+        dropped: u32,
+    },
     /// The queue is full and the client has to go.
     Disconnect,
 }
@@ -187,7 +192,7 @@ impl Outbox {
         let mut dropped = 0;
         while !self.has_room(len, limits) {
             if !self.drop_oldest_push() {
-                return Err(Refused::Full);
+                return Err(if dropped == 0 { Refused::Full } else { Refused::FullAfterDrops { dropped } });
             }
             dropped += 1;
         }
@@ -290,6 +295,17 @@ mod tests {
         assert_eq!(outbox.push(packet("x2"), Some(1), &limits), Ok(Pushed::Coalesced));
         assert_eq!(outbox.push(packet("w"), Some(3), &limits), Err(Refused::Full));
         assert_eq!(drain(&mut outbox), ["x2", "y1", "z"]);
+    }
+
+    #[test]
+    fn pushes_dropped_for_one_that_does_not_fit_beside_answers_are_counted() {
+        let limits = limits(WhenFull::DropOldest);
+        let mut outbox = Outbox::default();
+        outbox.answer(packet("1234567"), &limits).unwrap();
+        outbox.push(packet("a"), None, &limits).unwrap();
+        outbox.push(packet("b"), None, &limits).unwrap();
+        assert_eq!(outbox.push(packet("cdef"), None, &limits), Err(Refused::FullAfterDrops { dropped: 2 }));
+        assert_eq!(drain(&mut outbox), ["1234567"]);
     }
 
     #[test]

@@ -119,3 +119,61 @@ async fn a_session_that_ended_is_counted_as_refused_or_gone_and_cannot_join() {
     }
     assert_eq!(room.add(&session), Err(GroupError::SessionClosed));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_panics_half_way_leaves_nobody_waiting_for_what_is_queued() {
+    let app = App::new().service(Room);
+    let clients = members(&app, 3).await;
+    let room = room(&app).await;
+    let mut seen = 0;
+    let broadcast = std::panic::AssertUnwindSafe(|| {
+        room.multicast(&Line { text: "first".to_owned() }, |_| {
+            seen += 1;
+            assert!(seen < 3, "on purpose");
+            true
+        })
+    });
+    assert!(std::panic::catch_unwind(broadcast).is_err());
+    room.broadcast(&Line { text: "second".to_owned() }).unwrap();
+    let mut texts = Vec::new();
+    for client in &clients {
+        loop {
+            let text = client.expect::<Line>().await.unwrap().text;
+            texts.push(text.clone());
+            if text == "second" {
+                break;
+            }
+        }
+    }
+    texts.sort();
+    assert_eq!(texts, ["first", "first", "second", "second", "second"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_packet_too_long_for_some_reaches_the_others_and_is_counted() {
+    // Only some are sent the long form.
+    let lengthen = |session: &Session, _: &str, body: &mut bytes::Bytes| {
+        if session.uid().is_some() {
+            *body = vec![b'x'; 2000].into();
+        }
+        true
+    };
+    let app =
+        App::new().service(Room).push_filter(lengthen).configure(|gate| gate.packet_body_out_max = 1000);
+    let clients = members(&app, 4).await;
+    let room = room(&app).await;
+    let members = room.members();
+    members[1].bind("ann").await.unwrap();
+    let delivery = room.broadcast(&Line { text: "short".to_owned() }).unwrap();
+    assert_eq!((delivery.queued, delivery.refused), (3, 1));
+    let mut reached = 0;
+    for client in &clients {
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(1), client.expect::<Line>()).await;
+        reached += usize::from(waited.is_ok_and(|line| line.is_ok()));
+    }
+    assert_eq!(reached, 3);
+    for member in &members {
+        drop(member.bind("all").await);
+    }
+    assert!(matches!(room.broadcast(&Line { text: String::new() }), Err(BroadcastError::Push(_))));
+}
