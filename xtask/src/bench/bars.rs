@@ -38,9 +38,9 @@ const fn bar(
 
 const COST: &str = "server_cpu_us_per_op";
 
-/// The memory that churn may leave behind for each closed connection while it goes on: an entry or two in a timer wheel
-/// wait for their deadline. Whatever belongs to a session is ten times as large.
-const CHURN_BYTES_MAX: f64 = 32.0;
+/// The memory that churn may leave behind for each closed connection, while the heap finds its size in the first rounds.
+/// Whatever belongs to a session is twenty times as large.
+const CHURN_BYTES_MAX: f64 = 16.0;
 
 const BARS: &[Bar] = &[
     bar(("edge/idle/ws/", ""), "bytes_per_conn", "nano", Bound::Ratio(0.03)),
