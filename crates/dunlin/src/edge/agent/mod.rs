@@ -37,6 +37,10 @@ const OUT_LEN_SOFT_MAX: usize = 256 * 1024;
 /// Bytes of messages that wait for the ones before them, beyond which an agent takes no more input.
 const QUEUED_LEN_SOFT_MAX: usize = 256 * 1024;
 
+/// A client's heartbeats that are answered at once in one interval, which gives it its round trip. Beyond that it is
+/// one that answers our answers, and the two sides would never stop.
+const ANSWERED_BEATS_MAX: u8 = 128;
+
 /// User code that agents of a shard have started and that waits.
 pub(crate) struct UserCode {
     pub(crate) calls: Aside<Result<Reply, Error>, CallLabel>,
@@ -101,6 +105,8 @@ pub(crate) struct Agent {
     /// output while ending.
     deadline: Millis,
     unanswered: u16,
+    /// Heartbeats answered since the last tick.
+    answered_beats: u8,
     link: Link,
     /// An ordered call is running.
     is_busy: bool,
@@ -120,6 +126,7 @@ impl Agent {
             side: None,
             deadline: now.plus(app.gate.handshake_timeout_ms),
             unanswered: 0,
+            answered_beats: 0,
             link: Link::Sniffing,
             is_busy: false,
             is_opened: false,
@@ -205,6 +212,7 @@ impl Agent {
 
     /// Sends a heartbeat when it is due, and gives up on a client that is silent. Returns when to look again.
     fn keep_alive(&mut self, interval_ms: u64, fx: &mut Fx<'_>) -> Millis {
+        self.answered_beats = 0;
         if interval_ms == 0 {
             return Millis::MAX;
         }
@@ -260,10 +268,12 @@ impl Agent {
     fn handle_event(&mut self, event: ServerEvent<'_>, fx: &mut Fx<'_>) {
         match event {
             ServerEvent::Message(body) => self.handle_message(&body, fx),
-            ServerEvent::Heartbeat => {
+            ServerEvent::Heartbeat if self.answered_beats < ANSWERED_BEATS_MAX => {
+                self.answered_beats += 1;
                 self.write_packet(&dunlin_wire::HEARTBEAT_PACKET, fx);
                 self.protocol.handle_heartbeat_sent(fx.now);
             }
+            ServerEvent::Heartbeat => {}
             ServerEvent::HandshakeRequested(body) => self.handle_handshake(&body, fx),
             ServerEvent::Established => {
                 self.is_opened = true;

@@ -267,6 +267,20 @@ fn pushes_come_before_the_answer_of_their_handler_and_its_kick_after_it() {
 }
 
 #[test]
+fn a_client_that_answers_every_heartbeat_is_answered_a_bounded_number_of_times() {
+    let mut bench = Bench::open(App::new());
+    for _ in 0..1000 {
+        bench.feed(&dunlin_wire::HEARTBEAT_PACKET);
+    }
+    assert_eq!(bench.told().len(), usize::from(ANSWERED_BEATS_MAX));
+    bench.now = Millis(30_000);
+    bench.step(Agent::handle_tick);
+    bench.out.clear();
+    bench.feed(&dunlin_wire::HEARTBEAT_PACKET);
+    assert_eq!(bench.told(), ["Heartbeat"], "in the next interval it is answered again");
+}
+
+#[test]
 fn a_kick_over_websocket_is_a_packet_then_a_policy_close() {
     let mut bench = Bench::new();
     let mut stream = UPGRADE.to_vec();
