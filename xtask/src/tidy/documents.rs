@@ -2,7 +2,7 @@
 //!
 //! A span between backticks that ends like a file is a citation of a file: by its path from the root, or by any tail
 //! of it (`edge/shard.rs`). On the pages about the code a span that is a plain name is a citation of a name in the code,
-//! and "`name` in `file.rs`" one of a name in that file.
+//! "`name` in `file.rs`" one of a name in that file, and `NAME = value` one of a constant with that value.
 
 use std::collections::HashSet;
 
@@ -36,6 +36,7 @@ pub(crate) fn check(files: &[Source]) -> Vec<Finding> {
     for page in files.iter().filter(|file| ABOUT_CODE.iter().any(|about| file.path.starts_with(about))) {
         findings.extend(unknown_names(page, &known));
         findings.extend(misplaced_names(page, files));
+        findings.extend(stale_constants(page, files));
     }
     if let Some(page) = files.iter().find(|file| file.path == SHOWN_IN) {
         let examples: Vec<_> = files.iter().filter(|file| file.path.starts_with(SHOWN_FROM)).collect();
@@ -131,6 +132,24 @@ fn misplaced_names(page: &Source, files: &[Source]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Constants that are said to have a value that no constant of that name has.
+fn stale_constants(page: &Source, files: &[Source]) -> Vec<Finding> {
+    let is_so = |name: &str, value: &str| {
+        let (start, end) = (format!("const {name}: "), format!(" = {value};"));
+        let code = files.iter().filter(|file| file.extension() == "rs");
+        code.flat_map(|file| file.text.lines()).any(|line| line.contains(&start) && line.ends_with(&end))
+    };
+    let cited = spans(&page.text).filter_map(|(line, span)| Some((line, span.split_once(" = ")?)));
+    let is_constant =
+        |name: &str| name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    let stale = cited.filter(|(_, (name, value))| is_constant(name) && !is_so(name, value));
+    stale
+        .map(|(line, (name, value))| {
+            Finding::at_line(&page.path, line, format!("no constant `{name}` is {value}"))
+        })
+        .collect()
 }
 
 /// `name`, `Type::name` or `name()`: letters, digits and underscores, joined by dots or double colons.

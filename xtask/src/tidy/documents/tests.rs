@@ -65,6 +65,15 @@ fn name_said_to_be_in_a_file_must_be_in_that_file() {
 }
 
 #[test]
+fn constant_must_have_the_value_that_a_page_says() {
+    let files = [page("src/a.rs", "/// Why.\npub(crate) const EVENTS_MAX: usize = 64 * 2;\n")];
+    let faults = |text: &str| stale_constants(&page("docs/limits.md", text), &files).len();
+    assert_eq!(faults("`EVENTS_MAX = 64 * 2`\n"), 0);
+    assert_eq!(faults("`EVENTS_MAX = 256`\n"), 1);
+    assert_eq!(faults("`NOT_THERE = 1` and `mailbox = 1024`\n"), 1, "an option is no constant");
+}
+
+#[test]
 fn sentence_between_backticks_is_no_name() {
     let known = HashSet::new();
     assert_eq!(unknown_names(&page(MAP, "`cargo xtask tidy` and `a + b` and `42`\n"), &known), []);
