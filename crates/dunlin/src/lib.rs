@@ -46,6 +46,13 @@
 //! Code map: `app/` what a user builds and runs, `service/` what a user writes, `session/` and `group/` whom it
 //! concerns, `edge/` where the bytes come in. The bytes themselves are `dunlin_wire`'s business.
 
+/// The pages whose code must keep compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../../../docs/services.md")]
+#[doc = include_str!("../../../docs/limits.md")]
+mod pages {}
+
 // The macros name this crate by its name, inside of it too.
 extern crate self as dunlin;
 

@@ -23,7 +23,7 @@ pub struct GateConfig {
     pub shards: usize,
     /// This node's number in session ids, 0 to 1023. Default 0.
     pub node: u16,
-    /// How often a heartbeat is sent; a client unheard of for two intervals is closed. Whole seconds are announced
+    /// How often a heartbeat is sent; a client unheard of for two and a half intervals is closed. Whole seconds are announced
     /// to clients, at least one. Default 30 s.
     pub heartbeat_interval: Duration,
     /// First byte, upgrade, handshake and acknowledgement together. Default 10 s.

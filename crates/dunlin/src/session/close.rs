@@ -17,7 +17,7 @@ pub enum CloseReason {
     ByServer,
     /// The client did not read what it was sent: its queue was full, or its socket took nothing for too long.
     TooSlow,
-    /// Nothing was heard of the client for two heartbeat intervals.
+    /// Nothing was heard of the client for two and a half heartbeat intervals.
     Silent,
     /// The client broke the protocol.
     Protocol {
@@ -47,7 +47,7 @@ impl fmt::Display for CloseReason {
             Self::Kicked { reason } => write!(f, "kicked: {reason}"),
             Self::ByServer => f.write_str("closed by the server"),
             Self::TooSlow => f.write_str("the client reads too slowly"),
-            Self::Silent => f.write_str("nothing heard for two heartbeat intervals"),
+            Self::Silent => f.write_str("nothing heard for two and a half heartbeat intervals"),
             Self::Protocol { fault } => write!(f, "protocol broken: {fault}"),
             Self::Shutdown => f.write_str("the server is stopping"),
         }
