@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod crowds;
 mod faults;
 mod groups;
 mod lifecycle;
@@ -16,3 +17,4 @@ mod slow_clients;
 mod sockets;
 mod stopping;
 mod support;
+mod tls;
