@@ -198,7 +198,7 @@ async fn run_threads(
     gate: &Arc<AcceptGate>,
     ended: &Arc<watch::Sender<usize>>,
 ) -> io::Result<Vec<oneshot::Receiver<()>>> {
-    let (mut shards, mut starts) = (Vec::new(), Vec::new());
+    let mut shards = Vec::new();
     for (handle, listeners) in handles.into_iter().zip(bound) {
         let (done, is_done) = oneshot::channel();
         let (ready, is_ready) = oneshot::channel();
@@ -209,11 +209,8 @@ async fn run_threads(
             // Nobody may be waiting any more.
             done.send(()).ok();
         })?;
+        is_ready.await.map_err(|_| io::Error::other("the shard's thread ended while it started"))??;
         shards.push(is_done);
-        starts.push(is_ready);
-    }
-    for start in starts {
-        start.await.map_err(|_| io::Error::other("the shard's thread ended while it started"))??;
     }
     Ok(shards)
 }

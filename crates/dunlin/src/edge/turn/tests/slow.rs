@@ -104,8 +104,11 @@ async fn a_kicked_client_that_trickles_is_gone_after_the_write_timeout() {
     let line = rig.open();
     rig.script.line(line, |line| line.room = 0);
     let session = rig.session(0);
-    session.push_raw("onNote", vec![0; 100_000]).unwrap();
-    rig.settle();
+    for _ in 0..2 {
+        // The second waits in the queue, so that the shard knows of output already.
+        session.push_raw("onNote", vec![0; 100_000]).unwrap();
+        rig.settle();
+    }
     session.kick("enough").unwrap();
     pass(&mut rig, Duration::from_secs(12), |rig| rig.script.give_room(line, 1)).await;
     assert_eq!(*rig.desk.closed.lock().unwrap(), [CloseReason::Kicked { reason: "enough".to_owned() }]);
