@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use dunlin_wire::ws::{self, Role, WsDecoder, WsEvent, WsLimits};
 use dunlin_wire::{MessageHead, PacketDecoder, PacketKind, Route};
 
 use super::super::{Shop, Turn};
@@ -137,6 +138,21 @@ impl Rig {
         at
     }
 
+    /// A client that came through its handshake over WebSocket.
+    pub(super) fn open_websocket(&mut self) -> usize {
+        let at = self.script.connect();
+        self.script.send(at, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n");
+        self.script
+            .send(at, b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+        for packet in [&b"\x01\x00\x00\x02{}"[..], &dunlin_wire::ACK_PACKET] {
+            self.script.send(at, &framed(packet));
+            self.settle();
+        }
+        let output = self.script.take_output(at);
+        assert!(output.starts_with(b"HTTP/1.1 101 ") && output.ends_with(&dunlin_wire::HEARTBEAT_PACKET));
+        at
+    }
+
     pub(super) fn session(&self, at: usize) -> Session {
         self.desk.sessions.lock().unwrap()[at].clone()
     }
@@ -158,6 +174,25 @@ pub(super) fn request(id: u64, route: &str, payload: &[u8]) -> Vec<u8> {
     let head = MessageHead::Request { id, route: Route::Name(route.into()) };
     let mut out = Vec::new();
     dunlin_wire::encode_data_packet(&head, false, payload, 1 << 20, &mut out).unwrap();
+    out
+}
+
+/// Packets in one WebSocket message of a client.
+pub(super) fn framed(packets: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    ws::encode_binary(&mut out, packets, Some([0x5a, 1, 0xff, 9]));
+    out
+}
+
+/// The packets in the WebSocket messages of a server.
+pub(super) fn unframed(mut bytes: Vec<u8>) -> Vec<u8> {
+    let (mut input, mut decoder, mut out) = (&mut bytes[..], WsDecoder::new(), Vec::new());
+    while let Some(event) = decoder.decode(&mut input, Role::Client, &WsLimits::DEFAULT).unwrap() {
+        match event {
+            WsEvent::Data { bytes, .. } => out.extend_from_slice(bytes),
+            other => panic!("not expected: {other:?}"),
+        }
+    }
     out
 }
 

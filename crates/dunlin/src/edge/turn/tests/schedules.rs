@@ -2,12 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::rig::{Rig, Told, request, told};
+use super::rig::{Rig, Told, framed, request, told, unframed};
 use super::script::event;
 use crate::edge::SlotKey;
 use crate::edge::net::Event;
 
 const LINES: usize = 3;
+/// The line that speaks WebSocket.
+const WEBSOCKET: usize = 1;
 const ROUTES: [&str; 4] = ["Echo.now", "Wait.turn", "Wait.free", "Push.len"];
 
 #[derive(Debug, Clone)]
@@ -98,7 +100,9 @@ impl Asked {
 
 fn run(steps: Vec<Step>) {
     let mut rig = Rig::with(|app| app.configure(|gate| gate.unanswered_max = 8));
-    let lines: Vec<usize> = (0..LINES).map(|_| rig.open()).collect();
+    let open = |line| if line == WEBSOCKET { rig.open_websocket() } else { rig.open() };
+    let lines: Vec<usize> = (0..LINES).map(open).collect();
+    let wrap = |line: usize, packets: Vec<u8>| if line == WEBSOCKET { framed(&packets) } else { packets };
     let mut asked: Vec<Asked> = (0..LINES).map(|_| Asked::default()).collect();
     for line in &lines {
         // From here on sockets take only what they are given room for.
@@ -106,10 +110,12 @@ fn run(steps: Vec<Step>) {
     }
     for step in steps {
         match step {
-            Step::Request { line, route, len } => rig.script.send(line, &asked[line].request(route, len)),
+            Step::Request { line, route, len } => {
+                rig.script.send(line, &wrap(line, asked[line].request(route, len)));
+            }
             Step::Burst { line, count } => {
                 let burst: Vec<u8> = (0..count).flat_map(|_| asked[line].request(0, 10)).collect();
-                rig.script.send(line, &burst);
+                rig.script.send(line, &wrap(line, burst));
             }
             Step::Push { line, len } => {
                 let payload =
@@ -149,7 +155,8 @@ fn run(steps: Vec<Step>) {
     rig.settle();
     for (line, asked) in lines.into_iter().zip(asked) {
         assert!(rig.is_open(line));
-        check(&asked, &told(&rig.script.take_output(line)));
+        let output = rig.script.take_output(line);
+        check(&asked, &told(&if line == WEBSOCKET { unframed(output) } else { output }));
     }
 }
 
