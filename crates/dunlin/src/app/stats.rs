@@ -53,6 +53,7 @@ pub(crate) struct Stats {
     pub(crate) errors: Counter,
     pub(crate) panics: Counter,
     pub(crate) timeouts: Counter,
+    pub(crate) overloads: Counter,
     pub(crate) pushes_refused: Counter,
     pub(crate) pushes_dropped: Counter,
     pub(crate) slow_clients: Counter,
@@ -93,6 +94,8 @@ pub struct GateStats {
     pub panics: u64,
     /// Handlers that took too long.
     pub timeouts: u64,
+    /// Calls that had to wait where too many waited already, and were answered so.
+    pub overloads: u64,
     /// Pushes refused because a send queue was full.
     pub pushes_refused: u64,
     /// Queued pushes dropped for newer ones.
@@ -126,6 +129,7 @@ impl GateStats {
             errors: stats.errors.get(),
             panics: stats.panics.get(),
             timeouts: stats.timeouts.get(),
+            overloads: stats.overloads.get(),
             pushes_refused: stats.pushes_refused.get(),
             pushes_dropped: stats.pushes_dropped.get(),
             slow_clients: stats.slow_clients.get(),

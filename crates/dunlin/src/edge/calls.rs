@@ -22,6 +22,8 @@ pub(crate) enum Outcome<T> {
     Panicked,
     /// It did not return in time and was dropped.
     TimedOut,
+    /// It had to wait where too much waits already, and was dropped.
+    Crowded,
 }
 
 /// Polls a future once, containing its panic.
@@ -76,6 +78,10 @@ pub(crate) struct Aside<T, L> {
     timeout: Duration,
 }
 
+/// Calls of one shard that may wait. A session is bounded by its unanswered messages; this bounds what clients leave
+/// behind that start calls and go, over and over. Calls that do not wait are never refused.
+pub(crate) const WAITING_MAX: usize = 65_536;
+
 impl<T: Send + 'static, L: Unpin> Aside<T, L> {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self { waiting: FuturesUnordered::new(), timeout }
@@ -105,9 +111,43 @@ impl<T: Send + 'static, L: Unpin> Aside<T, L> {
         // before the shard sleeps.
         let polled = poll_contained(&mut future, &mut Context::from_waker(Waker::noop()));
         if polled.is_pending() {
+            if self.waiting.len() >= WAITING_MAX {
+                // Its drop is user code.
+                catch_unwind(AssertUnwindSafe(|| drop(future))).ok();
+                return Poll::Ready(Outcome::Crowded);
+            }
             let deadline = Box::pin(tokio::time::sleep(self.timeout));
             self.waiting.push(Waiting { key, label: Some(label()), future: Some(future), deadline });
         }
         polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn beyond_the_bound_a_call_that_must_wait_is_refused_and_one_that_need_not_is_served() {
+        let key = SlotKey { index: 0, generation: 0 };
+        let mut aside = Aside::<u32, u32>::new(Duration::from_secs(10));
+        for label in 0..u32::try_from(WAITING_MAX).unwrap() {
+            assert!(aside.start(key, || label, Box::pin(std::future::pending())).is_pending());
+        }
+        let refused = aside.start(key, || 0, Box::pin(std::future::pending()));
+        assert!(matches!(refused, Poll::Ready(Outcome::Crowded)), "{refused:?}");
+        let served = aside.start(key, || 0, Box::pin(async { 7 }));
+        assert!(matches!(served, Poll::Ready(Outcome::Returned(7))), "{served:?}");
+        tokio::time::advance(Duration::from_secs(11)).await;
+        let count = std::future::poll_fn(|cx| {
+            let mut count = 0;
+            while aside.poll_done(cx).is_some() {
+                count += 1;
+            }
+            Poll::Ready(count)
+        });
+        // As the shard does: it has budgets of its own.
+        let timed_out = tokio::task::coop::unconstrained(count).await;
+        assert_eq!(timed_out, WAITING_MAX, "each ends by its deadline");
     }
 }

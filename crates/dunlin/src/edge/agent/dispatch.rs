@@ -110,6 +110,10 @@ impl Agent {
                 tracing::warn!(route = %entry.name(), "a handler took too long and was dropped");
                 Err(Error::timeout("the handler did not finish in time"))
             }
+            Outcome::Crowded => {
+                fx.app().stats.overloads.add(1);
+                Err(Error::overloaded("too many calls are waiting"))
+            }
         };
         self.answer(call, result, fx);
     }

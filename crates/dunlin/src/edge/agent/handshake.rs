@@ -64,6 +64,13 @@ impl Agent {
             Outcome::TimedOut => {
                 self.refuse(&Refusal::new(504, "timed out"), "the validator took too long".into(), fx);
             }
+            Outcome::Crowded => {
+                self.refuse(
+                    &Refusal::new(503, "try again later"),
+                    "too many handshakes are waiting".into(),
+                    fx,
+                );
+            }
         }
     }
 
