@@ -51,13 +51,9 @@ impl Shared {
         self.dictionary.as_ref().and_then(|dictionary| dictionary.code(route))
     }
 
-    /// A payload in the form the client can read. Only text is escaped: other bodies may hold any bytes.
+    /// A payload in the form the client can read, compressed if that is worth it.
     pub(crate) fn body_for<'a>(&self, abilities: ClientAbilities, body: &'a [u8], is_text: bool) -> Body<'a> {
-        let bytes = if is_text && abilities.needs_ascii_text() {
-            dunlin_wire::escape_non_bmp(body)
-        } else {
-            Cow::Borrowed(body)
-        };
+        let bytes = readable(abilities, body, is_text);
         let is_worth_it = self.gate.compress_from.is_some_and(|from| bytes.len() >= from);
         if is_worth_it
             && abilities.takes_compressed_body()
@@ -68,17 +64,15 @@ impl Shared {
         Body { bytes, is_compressed: false }
     }
 
-    /// Appends the body of an error in the form the client knows.
-    pub(crate) fn encode_error(&self, error: &Error, session: &Session, out: &mut Vec<u8>) {
+    /// The body of an error in the form the client knows.
+    pub(crate) fn error_body(&self, error: &Error, session: &Session) -> Vec<u8> {
         let form = if session.is_pitaya() { ClientForm::Pitaya } else { ClientForm::Standard };
         let mut body = Vec::new();
         let is_text = self.errors.encode(error, form, &self.serializer, &mut body);
-        let bytes = if is_text && session.abilities().needs_ascii_text() {
-            dunlin_wire::escape_non_bmp(&body)
-        } else {
-            Cow::Borrowed(&*body)
-        };
-        out.extend_from_slice(&bytes);
+        match readable(session.abilities(), &body, is_text) {
+            Cow::Owned(escaped) => escaped,
+            Cow::Borrowed(_) => body,
+        }
     }
 
     /// The extensions of the common protocol that a client asked for and this server has.
@@ -119,6 +113,15 @@ impl Shared {
         let mut snapshot = GateStats::of(&self.stats, self.shard_stats.iter().map(|stats| &**stats));
         snapshot.connections_shed = shed;
         snapshot
+    }
+}
+
+/// A payload in characters the client can read. Only text is escaped: other bodies may hold any bytes.
+fn readable(abilities: ClientAbilities, body: &[u8], is_text: bool) -> Cow<'_, [u8]> {
+    if is_text && abilities.needs_ascii_text() {
+        dunlin_wire::escape_non_bmp(body)
+    } else {
+        Cow::Borrowed(body)
     }
 }
 

@@ -150,8 +150,7 @@ impl Agent {
 
     fn write_error(&mut self, id: u64, error: &Error, fx: &mut Fx<'_>) {
         let Some(session) = &self.session else { return };
-        let mut body = Vec::new();
-        fx.app().encode_error(error, session, &mut body);
+        let body = fx.app().error_body(error, session);
         let head = MessageHead::Response { id, is_error: self.protocol.abilities().takes_error_flag() };
         if self.write_answer(&head, false, &body, fx).is_err() {
             tracing::error!(id, bytes = body.len(), "an error's details are longer than a packet may be");

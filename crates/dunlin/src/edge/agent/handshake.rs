@@ -32,28 +32,30 @@ impl Agent {
         });
         self.session = Some(session.clone());
         let caps = fx.app().granted_caps(&request.sys);
-        if !caps.is_empty() {
-            session.set(GrantedCaps(caps));
-        }
         match fx.app().validator.clone() {
-            None => self.admit(Admitted::default(), fx),
+            None => self.admit(Admitted::default(), caps, fx),
             Some(validator) => {
                 // Within the future, so that whoever polls it contains a panic of the validator.
                 let future = Box::pin(async move { validator.validate(session, request).await });
-                if let Poll::Ready(outcome) = fx.user.admissions.start(fx.key, || (), future) {
-                    self.handle_admission(outcome, fx);
+                if let Poll::Ready(outcome) = fx.user.admissions.start(fx.key, || caps.clone(), future) {
+                    self.handle_admission(outcome, caps, fx);
                 }
             }
         }
     }
 
-    /// Takes the word of the application's validator.
-    pub(crate) fn handle_admission(&mut self, outcome: Outcome<Admission>, fx: &mut Fx<'_>) {
+    /// Takes the word of the application's validator; `caps` are the extensions the client is granted if it is let in.
+    pub(crate) fn handle_admission(
+        &mut self,
+        outcome: Outcome<Admission>,
+        caps: Vec<String>,
+        fx: &mut Fx<'_>,
+    ) {
         if self.is_leaving() {
             return;
         }
         match outcome {
-            Outcome::Returned(Ok(admitted)) => self.admit(admitted, fx),
+            Outcome::Returned(Ok(admitted)) => self.admit(admitted, caps, fx),
             Outcome::Returned(Err(refusal)) => {
                 let fault = format!("refused by the application with code {}", refusal.code());
                 self.refuse(&refusal, fault, fx);
@@ -74,9 +76,8 @@ impl Agent {
         }
     }
 
-    fn admit(&mut self, admitted: Admitted, fx: &mut Fx<'_>) {
+    fn admit(&mut self, admitted: Admitted, caps: Vec<String>, fx: &mut Fx<'_>) {
         let Some(session) = self.session.clone() else { return };
-        let caps = session.take::<GrantedCaps>().map(|granted| granted.0).unwrap_or_default();
         let response = fx.app().welcome(&session, caps, admitted.into_user());
         let mut body = Vec::with_capacity(128);
         response.encode(&mut body);
@@ -111,6 +112,3 @@ impl Agent {
         }
     }
 }
-
-/// The extensions a client asked for and is granted, kept between its handshake and the answer.
-struct GrantedCaps(Vec<String>);

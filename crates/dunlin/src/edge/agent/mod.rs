@@ -44,7 +44,8 @@ const ANSWERED_BEATS_MAX: u8 = 128;
 /// User code that agents of a shard have started and that waits.
 pub(crate) struct UserCode {
     pub(crate) calls: Aside<Result<Reply, Error>, CallLabel>,
-    pub(crate) admissions: Aside<Admission, ()>,
+    /// Validators, each with the extensions its client is granted.
+    pub(crate) admissions: Aside<Admission, Vec<String>>,
 }
 
 /// Which answer a call's outcome belongs to.

@@ -86,7 +86,7 @@ impl Bench {
             count += 1;
         }
         while let Some(done) = self.user.admissions.poll_done(&mut cx) {
-            self.step(|agent, fx| agent.handle_admission(done.outcome, fx));
+            self.step(|agent, fx| agent.handle_admission(done.outcome, done.label, fx));
             count += 1;
         }
         count

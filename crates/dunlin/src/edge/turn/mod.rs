@@ -184,7 +184,7 @@ impl<N: Net> Shop<N> {
         while count < DONE_MAX {
             // Admissions first: there are few of them, and calls may be without end.
             if let Some(done) = self.user.admissions.poll_done(cx) {
-                self.step(done.key, now, |agent, fx| agent.handle_admission(done.outcome, fx));
+                self.step(done.key, now, |agent, fx| agent.handle_admission(done.outcome, done.label, fx));
             } else if let Some(done) = self.user.calls.poll_done(cx) {
                 self.step(done.key, now, |agent, fx| agent.handle_done(done, fx));
             } else {
