@@ -39,7 +39,7 @@ pub fn encoded_len(value: &impl Raftpb) -> usize {
     value.encoded_len()
 }
 
-/// Appends the value in the dialect of etcd 3.4 and 3.5.
+/// Appends the value in the dialect of etcd 3.4 and 3.5. Section "Dialects".
 pub fn encode(value: &impl Raftpb, out: &mut BytesMut) {
     out.reserve(value.encoded_len());
     // The checked variant fails for a full buffer only, and this one grows.

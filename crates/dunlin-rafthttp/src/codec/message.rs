@@ -14,7 +14,7 @@ use crate::raftpb::{self, DecodeError, Message};
 #[cfg(test)]
 mod tests;
 
-/// Why a peer's bytes are no message stream. Its connection has to end.
+/// Why a peer's bytes are no message stream. Its connection has to end. Section "The message stream".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MessageStreamError {
@@ -77,9 +77,9 @@ impl MessageDecoder {
             }
         };
         let Some(bytes) = self.gather.take(input, message_len) else { return Ok(None) };
-        self.message_len = None;
         let message: Message =
             raftpb::decode(&bytes, &self.limits).map_err(|source| MessageStreamError::Message { source })?;
+        self.message_len = None;
         Ok(Some(message.into()))
     }
 

@@ -28,6 +28,7 @@ const APPEND: u8 = 1;
 const MESSAGE: u8 = 2;
 
 /// Whose connection it is. Both ends name it alike: the log flows from one to the other.
+/// Section "The msgapp stream".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamEnds {
     /// The member that writes the stream.
@@ -36,7 +37,7 @@ pub struct StreamEnds {
     pub to: u64,
 }
 
-/// Why a peer's bytes are no msgapp stream. Its connection has to end.
+/// Why a peer's bytes are no msgapp stream. Its connection has to end. Section "The msgapp stream".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MsgAppError {

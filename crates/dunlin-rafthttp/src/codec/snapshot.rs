@@ -17,7 +17,7 @@ use crate::raftpb::{self, DecodeError, Message, MessageType};
 #[cfg(test)]
 mod tests;
 
-/// What came.
+/// What came. Section "The snapshot".
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "the large one comes once, and first")]
 pub enum SnapshotEvent<'a> {
@@ -27,7 +27,8 @@ pub enum SnapshotEvent<'a> {
     Body(&'a [u8]),
 }
 
-/// Why a body is no message with a database behind it.
+/// Why a body is no message with a database behind it. It has to be answered with an error and nothing of it kept.
+/// Section "The snapshot".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
@@ -99,8 +100,9 @@ impl SnapshotDecoder {
                 }
                 Step::Message { message_len } => {
                     let Some(bytes) = self.gather.take(input, message_len) else { return Ok(None) };
+                    let message = self.end_message(&bytes)?;
                     self.step = Step::Body { body_len: 0 };
-                    return self.end_message(&bytes).map(|message| Some(SnapshotEvent::Head(message)));
+                    return Ok(Some(SnapshotEvent::Head(message)));
                 }
                 Step::Body { body_len } => {
                     let bytes = std::mem::take(input);
@@ -170,7 +172,7 @@ fn message_len_max(limits: &RaftLimits) -> usize {
 }
 
 /// Why a database is not as long as its owner said. The body must be broken off and not ended, or the receiver would take a wrong
-/// database for a whole one.
+/// database for a whole one. Section "The snapshot".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotBodyError {

@@ -19,7 +19,8 @@ pub trait Raftpb: prost::Message + Default + Shaped {}
 
 impl<T: prost::Message + Default + Shaped> Raftpb for T {}
 
-/// Reads a value from all of `bytes`. Payloads are copied out of them.
+/// Reads a value from all of `bytes`. Payloads are copied out of them. Sections "Messages", "Dialects"
+/// and "Limits".
 ///
 /// ```
 /// use dunlin_rafthttp::RaftLimits;

@@ -66,6 +66,9 @@ fn limit_of_every_message_goes_for_a_snapshot_too() {
 fn message_of_another_type_is_refused_on_both_sides() {
     assert_eq!(refused(&[0; 8]), SnapshotError::NotSnapshot { msg_type: 0 });
     assert_eq!(refused(&[0, 0, 0, 0, 0, 0, 0, 2, 8, 3]), SnapshotError::NotSnapshot { msg_type: 3 });
+    let mut decoder = SnapshotDecoder::new(LIMITS);
+    assert!(decoder.decode(&mut [0; 8].as_slice()).is_err());
+    assert!(decoder.handle_end().is_err(), "what was refused has no good end");
     let append = Message { msg_type: MessageType::App.into(), ..Message::default() };
     assert_eq!(head(&append), Err(EncodeError::NotSnapshot { msg_type: 3 }));
 }
