@@ -20,6 +20,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
 
 pub mod codec;
+pub mod core;
 pub mod limits;
 pub mod raftpb;
 

@@ -1,5 +1,7 @@
 //! Every bound of this crate, each with its reason.
 
+use std::time::Duration;
+
 /// The longest message taken and written unless told otherwise: where etcd's reader of the message stream stops.
 pub const MESSAGE_LEN_MAX_DEFAULT: usize = 512 * 1024 * 1024;
 
@@ -50,3 +52,15 @@ impl Default for RaftLimits {
         Self::DEFAULT
     }
 }
+
+/// The first pause before a peer is dialed again: etcd's.
+pub const REDIAL_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// The longest pause: a peer that comes back is found within it.
+pub const REDIAL_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// URLs of one peer. Two networks and two families make four.
+pub const PEER_URLS_MAX: usize = 16;
+
+/// Bytes of one URL: the longest host name is 253.
+pub const PEER_URL_LEN_MAX: usize = 512;
