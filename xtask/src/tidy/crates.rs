@@ -10,9 +10,10 @@ use super::Finding;
 mod tests;
 
 /// The arrows of the workspace. A crate that is not named here may not exist.
-const ARROWS: [Arrows; 8] = [
+const ARROWS: [Arrows; 9] = [
     Arrows::of("dunlin-wire", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
+    Arrows::of("dunlin-http", &[], &[]),
     Arrows::of("dunlin-macros", &[], &[]),
     Arrows::of("dunlin-client", &["dunlin-wire"], &[]),
     Arrows::of("dunlin", &["dunlin-macros", "dunlin-poll", "dunlin-wire"], &["dunlin-client"]),
