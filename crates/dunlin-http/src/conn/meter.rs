@@ -113,6 +113,10 @@ impl Meter {
         self.exchange.register(cx.waker());
     }
 
+    pub(crate) fn wake_exchange(&self) {
+        self.exchange.wake();
+    }
+
     /// Makes every further read and write fail.
     pub(crate) fn kill(&self) {
         self.set(KILLED);

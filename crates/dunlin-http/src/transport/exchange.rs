@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::future::Either;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::TrySendError;
 use tokio::time::{Sleep, sleep};
@@ -52,7 +52,15 @@ pub(crate) async fn exchange(
     let mut request = Request::from_parts(head, plan.body.attempt(upload.as_ref()));
     let is_broken_off = Arc::new(AtomicBool::new(false));
     if plan.trace.is_some() || hold.is_some() {
-        listen(&mut request, plan.trace.clone(), upload.clone(), is_broken_off.clone());
+        let listener = Listener {
+            trace: plan.trace.clone(),
+            upload: upload.clone(),
+            meter: conn.meter.clone(),
+            is_broken_off: is_broken_off.clone(),
+        };
+        hyper::ext::on_informational(&mut request, move |response| {
+            listener.hear(response.status(), response.headers());
+        });
     }
     let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
     let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
@@ -149,27 +157,27 @@ fn is_unprocessed(error: &hyper::Error) -> bool {
 }
 
 /// Hears informational responses: leave to send the body, and what a trace wants to know.
-fn listen(
-    request: &mut Request<Upload>,
+struct Listener {
     trace: Option<Arc<dyn Trace>>,
     upload: Option<Arc<Progress>>,
+    meter: Arc<Meter>,
     is_broken_off: Arc<AtomicBool>,
-) {
-    hyper::ext::on_informational(request, move |response| {
-        if response.status() == StatusCode::CONTINUE
-            && let Some(upload) = &upload
-        {
+}
+
+impl Listener {
+    fn hear(&self, status: StatusCode, headers: &HeaderMap) {
+        if let (StatusCode::CONTINUE, Some(upload)) = (status, &self.upload) {
             upload.allow();
-            if let Some(trace) = &trace {
+            if let Some(trace) = &self.trace {
                 trace.got_100_continue();
             }
         }
-        if let Some(trace) = &trace
-            && trace.got_1xx(response.status(), response.headers()) == ControlFlow::Break(())
-        {
-            is_broken_off.store(true, Ordering::Release);
+        let told = self.trace.as_ref().map(|trace| trace.got_1xx(status, headers));
+        if told == Some(ControlFlow::Break(())) {
+            self.is_broken_off.store(true, Ordering::Release);
+            self.meter.wake_exchange();
         }
-    });
+    }
 }
 
 /// What an exchange needs after its head.

@@ -106,7 +106,10 @@ impl Plan {
         let Some(mut head) = kept else { return Err(Error::new(ErrorKind::ClosedByPeer)) };
         if !is_http1 {
             head.version = Version::HTTP_2;
-            head.headers.remove(HOST);
+            head.headers.remove(CONNECTION);
+            if let Some(host) = head.headers.remove(HOST) {
+                head.uri = with_host(head.uri, &host);
+            }
             return Ok(head);
         }
         head.version = Version::HTTP_11;
@@ -120,6 +123,15 @@ impl Plan {
         }
         Ok(head)
     }
+}
+
+/// HTTP/2 has the host in the request line; a `Host` that the caller chose goes there.
+fn with_host(uri: Uri, host: &HeaderValue) -> Uri {
+    let is_same = uri.authority().is_some_and(|authority| authority.as_str().as_bytes() == host.as_bytes());
+    let Some(authority) = Authority::try_from(host.as_bytes()).ok().filter(|_| !is_same) else { return uri };
+    let mut parts = uri.clone().into_parts();
+    parts.authority = Some(authority);
+    Uri::from_parts(parts).unwrap_or(uri)
 }
 
 /// Go's rule: the method promises it, or the caller does.

@@ -231,9 +231,11 @@ impl Home for Shared {
         let id = conn.id;
         let mut state = self.lock();
         let mut unused = Some(sender);
-        if conn.is_http1()
-            && let Some(entry) = state.conns.get_mut(&id)
-        {
+        let Some(entry) = state.conns.get_mut(&id) else {
+            // It was closed under the exchange; the pool knows that by now.
+            return reuse.and(Err(conn.cause().unwrap_or(CloseCause::Peer)));
+        };
+        if conn.is_http1() {
             entry.sender = unused.take();
         }
         let actions = state.pool.step(Instant::now().into_std(), Event::Released { conn: id, reuse });
@@ -241,7 +243,7 @@ impl Home for Shared {
         let retired = state.pool.retired(id);
         drop(state);
         self.run(effects);
-        retired.map_or(Ok(()), Err)
+        reuse.and(retired.map_or(Ok(()), Err))
     }
 
     fn closed(self: Arc<Self>, conn: &Arc<Conn>) {
