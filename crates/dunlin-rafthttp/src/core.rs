@@ -15,8 +15,9 @@ mod urls;
 
 pub use self::channel::{Channel, StreamKind};
 pub use self::id::{ClusterId, IdError, MemberId};
-pub use self::peer::{Attached, Batch, Outcome, Peer, PeerConfig, Report, Reports, SendError};
-pub use self::queue::{QueueLimits, SendQueue};
-pub use self::redial::Redial;
-pub use self::status::{ChannelState, PeerStatus};
+pub(crate) use self::peer::{Attached, Batch, Outcome, Peer, PeerConfig, Report, Reports};
+pub(crate) use self::queue::{MessageQueue, QueueLimits};
+pub(crate) use self::redial::Redial;
+pub use self::status::ChannelState;
+pub(crate) use self::status::PeerStatus;
 pub use self::urls::{PeerUrls, UrlError};

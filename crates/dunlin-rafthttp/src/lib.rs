@@ -20,13 +20,24 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
 
 pub mod codec;
-pub mod core;
+mod config;
+mod core;
 pub mod limits;
+mod net;
+mod raft;
 pub mod raftpb;
+mod transport;
 
+pub use crate::core::{Channel, ChannelState, ClusterId, IdError, MemberId, PeerUrls, StreamKind, UrlError};
 pub use codec::{
     EncodeError, MessageDecoder, MessageStreamError, MsgAppDecoder, MsgAppEncoder, MsgAppError, SnapshotBody,
     SnapshotBodyError, SnapshotDecoder, SnapshotError, SnapshotEvent, StreamEnds, StreamEvent,
     encode_message, encode_snapshot_head,
 };
+pub use config::Critical;
 pub use limits::RaftLimits;
+pub use net::link::PeerTraffic;
+pub use net::server::AnswerBody;
+pub use net::snapshot::{Snapshot, file_name as snapshot_file_name};
+pub use raft::{ProcessError, Raft, SnapshotStatus};
+pub use transport::{Builder, Transport};

@@ -64,3 +64,54 @@ pub const PEER_URLS_MAX: usize = 16;
 
 /// Bytes of one URL: the longest host name is 253.
 pub const PEER_URL_LEN_MAX: usize = 512;
+
+/// How long a socket between nodes may stand still, in either direction: etcd's.
+pub const SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a stream says that it lives: a third of what its reader waits.
+pub const LINK_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(1667);
+
+/// Bytes of messages that are encoded for one write to a stream.
+pub const WRITE_LEN: usize = 64 * 1024;
+
+/// Bytes of a snapshot's database that are read and sent at a time.
+pub const SNAPSHOT_CHUNK_LEN: usize = 64 * 1024;
+
+/// Bytes of a refusal that are read: it is known by its first line.
+pub const REFUSAL_LEN_MAX: usize = 256;
+
+/// Connections that peers may have to us: a member has six or so.
+pub const CONNECTIONS_MAX: usize = 1024;
+
+/// Messages that wait for one stream, and that wait for Raft from one peer: etcd's.
+pub const STREAM_QUEUE_MESSAGES_MAX: usize = 4096;
+
+/// Bytes of them: what a peer that hangs may cost.
+pub const STREAM_QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Messages that wait for a post: etcd's.
+pub const PIPELINE_QUEUE_MESSAGES_MAX: usize = 64;
+
+/// Posts to one peer at a time: etcd's.
+pub const PIPELINE_WORKERS: usize = 4;
+
+/// Nodes that are posted to before Raft knows them: those that join at the same time.
+pub const REMOTES_MAX: usize = 16;
+
+/// Snapshots on their way to one peer; more wait.
+pub const SNAPSHOTS_MAX: usize = 2;
+
+/// How long a dial of a peer may take: a second is long in one data centre, and an election may wait for it.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a peer may take to answer a post: long enough for a proposal that waits for a leader, and for a disk.
+pub const POST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The version that is announced: etcd's 3.5 is one that every later peer has in its table, and both streams are its.
+pub const SERVER_VERSION: &str = "3.5.0";
+
+/// The oldest cluster version that is worked with; every etcd 3 says the same.
+pub const MIN_CLUSTER_VERSION: &str = "3.0.0";
+
+/// How long a stop waits for tasks that were told to end.
+pub const STOP_TIMEOUT: Duration = Duration::from_millis(900);

@@ -38,6 +38,8 @@ impl fmt::Display for StreamKind {
 pub enum Channel {
     /// One of the streams that the peer reads.
     Stream(StreamKind),
+    /// One of the streams that we read from the peer; nothing is sent by it.
+    Reader(StreamKind),
     /// A `POST` for each message.
     Pipeline,
     /// The `POST` of a snapshot with its database.
@@ -65,6 +67,7 @@ impl fmt::Display for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(kind) => write!(f, "{kind} stream"),
+            Self::Reader(kind) => write!(f, "reader of the {kind} stream"),
             Self::Pipeline => f.write_str("pipeline"),
             Self::Snapshot => f.write_str("snapshot"),
         }

@@ -8,23 +8,23 @@
 
 use std::time::Instant;
 
-use super::queue::{QueueLimits, SendQueue};
+use super::queue::{MessageQueue, QueueLimits};
 use super::status::PeerStatus;
 use super::{Channel, StreamKind};
 use crate::raftpb::{Message, MessageType};
 
 /// How much a peer may keep waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PeerConfig {
+pub(crate) struct PeerConfig {
     /// Of each stream.
-    pub stream_queue: QueueLimits,
+    pub(crate) stream_queue: QueueLimits,
     /// Of the pipeline, the messages at work aside.
-    pub pipeline_queue: QueueLimits,
+    pub(crate) pipeline_queue: QueueLimits,
 }
 
 /// What Raft must hear of a message that was dropped or sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Report {
+pub(crate) enum Report {
     /// The peer was not reached.
     Unreachable,
     /// A snapshot arrived.
@@ -36,7 +36,7 @@ pub enum Report {
 /// Why a message was dropped instead of sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum SendError {
+pub(crate) enum SendError {
     /// The queue of its channel is full.
     #[error("the queue of the {channel} is full")]
     QueueFull {
@@ -46,11 +46,11 @@ pub enum SendError {
 }
 
 /// Reports to Raft: mostly none.
-pub type Reports = Vec<Report>;
+pub(crate) type Reports = Vec<Report>;
 
 /// What became of a message that was to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It waits for this channel, which has to look.
     Queued(Channel),
     /// It is gone without a word: the peer is paused.
@@ -61,7 +61,7 @@ pub enum Outcome {
 
 /// A stream as the peer's latest one of its kind; what was attached before is detached by that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Attached {
+pub(crate) struct Attached {
     kind: StreamKind,
     generation: u64,
 }
@@ -69,14 +69,14 @@ pub struct Attached {
 impl Attached {
     /// Its kind.
     #[must_use]
-    pub const fn kind(self) -> StreamKind {
+    pub(crate) const fn kind(self) -> StreamKind {
         self.kind
     }
 }
 
 /// What a stream is to carry next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Batch {
+pub(crate) enum Batch {
     /// These, in order; never none.
     Messages(Vec<Message>),
     /// Nothing now.
@@ -87,9 +87,9 @@ pub enum Batch {
 
 /// See the module.
 #[derive(Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     streams: [Stream; 2],
-    pipeline: SendQueue,
+    pipeline: MessageQueue,
     status: PeerStatus,
     is_paused: bool,
     is_stopped: bool,
@@ -97,7 +97,7 @@ pub struct Peer {
 
 #[derive(Debug)]
 struct Stream {
-    queue: SendQueue,
+    queue: MessageQueue,
     generation: u64,
     is_attached: bool,
 }
@@ -105,12 +105,12 @@ struct Stream {
 impl Peer {
     /// A peer of which nothing was heard yet.
     #[must_use]
-    pub fn new(config: PeerConfig) -> Self {
+    pub(crate) fn new(config: PeerConfig) -> Self {
         let stream =
-            || Stream { queue: SendQueue::new(config.stream_queue), generation: 0, is_attached: false };
+            || Stream { queue: MessageQueue::new(config.stream_queue), generation: 0, is_attached: false };
         Self {
             streams: [stream(), stream()],
-            pipeline: SendQueue::new(config.pipeline_queue),
+            pipeline: MessageQueue::new(config.pipeline_queue),
             status: PeerStatus::default(),
             is_paused: false,
             is_stopped: false,
@@ -133,12 +133,12 @@ impl Peer {
 
     /// Whether a stream of this kind carries.
     #[must_use]
-    pub const fn is_attached(&self, kind: StreamKind) -> bool {
+    pub(crate) const fn is_attached(&self, kind: StreamKind) -> bool {
         self.stream(kind).is_attached
     }
 
     /// A message is to be sent.
-    pub fn handle_send(&mut self, message: Message) -> Outcome {
+    pub(crate) fn handle_send(&mut self, message: Message) -> Outcome {
         if self.is_paused || self.is_stopped {
             return Outcome::Discarded;
         }
@@ -147,7 +147,7 @@ impl Peer {
         let channel = Channel::pick(&message, has_msgapp, has_message);
         let queue = match channel {
             Channel::Stream(kind) => &mut self.stream_mut(kind).queue,
-            Channel::Pipeline | Channel::Snapshot => &mut self.pipeline,
+            Channel::Pipeline | Channel::Reader(_) | Channel::Snapshot => &mut self.pipeline,
         };
         match queue.push(message) {
             Ok(()) => Outcome::Queued(channel),
@@ -156,7 +156,7 @@ impl Peer {
     }
 
     /// The peer opened a stream. What waited for the one before is dropped, since a part of it may have left.
-    pub fn handle_attach(&mut self, now: Instant, kind: StreamKind) -> (Attached, Reports) {
+    pub(crate) fn handle_attach(&mut self, now: Instant, kind: StreamKind) -> (Attached, Reports) {
         let is_stopped = self.is_stopped;
         let stream = self.stream_mut(kind);
         let dropped = stream.queue.clear();
@@ -170,7 +170,13 @@ impl Peer {
     }
 
     /// A stream ended. `lost` messages were taken from it and did not leave for certain.
-    pub fn handle_detach(&mut self, now: Instant, attached: Attached, lost: usize, reason: &str) -> Reports {
+    pub(crate) fn handle_detach(
+        &mut self,
+        now: Instant,
+        attached: Attached,
+        lost: usize,
+        reason: &str,
+    ) -> Reports {
         let kind = attached.kind;
         if !self.is_current(attached) {
             return unreachable_if(lost > 0);
@@ -183,7 +189,7 @@ impl Peer {
     }
 
     /// Takes what a stream is to carry next: messages whose encodings have `bytes_max` bytes together, at least one.
-    pub fn poll_batch(&mut self, attached: Attached, bytes_max: usize) -> Batch {
+    pub(crate) fn poll_batch(&mut self, attached: Attached, bytes_max: usize) -> Batch {
         if !self.is_current(attached) {
             return Batch::Over;
         }
@@ -204,12 +210,12 @@ impl Peer {
     }
 
     /// Takes a message for a worker of the pipeline.
-    pub fn poll_pipeline(&mut self) -> Option<Message> {
+    pub(crate) fn poll_pipeline(&mut self) -> Option<Message> {
         self.pipeline.pop()
     }
 
     /// A worker of the pipeline, or the sender of a snapshot, is done with a message.
-    pub fn handle_posted(
+    pub(crate) fn handle_posted(
         &mut self,
         now: Instant,
         channel: Channel,
@@ -229,23 +235,23 @@ impl Peer {
     }
 
     /// From now on nothing is sent to the peer, nor taken from it: for tests.
-    pub const fn pause(&mut self) {
+    pub(crate) const fn pause(&mut self) {
         self.is_paused = true;
     }
 
     /// Undoes [`Peer::pause`].
-    pub const fn resume(&mut self) {
+    pub(crate) const fn resume(&mut self) {
         self.is_paused = false;
     }
 
     /// Whether it is paused.
     #[must_use]
-    pub const fn is_paused(&self) -> bool {
+    pub(crate) const fn is_paused(&self) -> bool {
         self.is_paused
     }
 
     /// Ends everything. Streams learn it when they ask next.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.is_stopped = true;
         for stream in &mut self.streams {
             stream.is_attached = false;
@@ -256,18 +262,18 @@ impl Peer {
 
     /// Whether it is stopped.
     #[must_use]
-    pub const fn is_stopped(&self) -> bool {
+    pub(crate) const fn is_stopped(&self) -> bool {
         self.is_stopped
     }
 
     /// Whether it is there, by its channels.
     #[must_use]
-    pub const fn status(&self) -> &PeerStatus {
+    pub(crate) const fn status(&self) -> &PeerStatus {
         &self.status
     }
 
     /// The same, to tell it what a reader saw.
-    pub const fn status_mut(&mut self) -> &mut PeerStatus {
+    pub(crate) const fn status_mut(&mut self) -> &mut PeerStatus {
         &mut self.status
     }
 }

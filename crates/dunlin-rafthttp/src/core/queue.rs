@@ -6,25 +6,25 @@ use crate::raftpb::{self, Message};
 
 /// How much may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueLimits {
+pub(crate) struct QueueLimits {
     /// Messages.
-    pub messages_max: usize,
+    pub(crate) messages_max: usize,
     /// Bytes of their encoding. A message that is longer still fits into an empty queue, or it would never be sent.
-    pub bytes_max: usize,
+    pub(crate) bytes_max: usize,
 }
 
 /// Messages that wait, in order.
 #[derive(Debug)]
-pub struct SendQueue {
+pub(crate) struct MessageQueue {
     messages: VecDeque<(Message, usize)>,
     bytes: usize,
     limits: QueueLimits,
 }
 
-impl SendQueue {
+impl MessageQueue {
     /// An empty queue. It owns no memory until something waits.
     #[must_use]
-    pub const fn new(limits: QueueLimits) -> Self {
+    pub(crate) const fn new(limits: QueueLimits) -> Self {
         Self { messages: VecDeque::new(), bytes: 0, limits }
     }
 
@@ -34,7 +34,7 @@ impl SendQueue {
     ///
     /// The message, when there is no room for it.
     #[expect(clippy::result_large_err, reason = "a refused message goes back whole, to be reported on")]
-    pub fn push(&mut self, message: Message) -> Result<(), Message> {
+    pub(crate) fn push(&mut self, message: Message) -> Result<(), Message> {
         let len = raftpb::encoded_len(&message);
         let is_full = self.messages.len() >= self.limits.messages_max
             || (!self.messages.is_empty() && self.bytes.saturating_add(len) > self.limits.bytes_max);
@@ -47,7 +47,7 @@ impl SendQueue {
     }
 
     /// Takes the message that waits for longest.
-    pub fn pop(&mut self) -> Option<Message> {
+    pub(crate) fn pop(&mut self) -> Option<Message> {
         let (message, len) = self.messages.pop_front()?;
         self.bytes -= len;
         if self.messages.is_empty() {
@@ -59,31 +59,31 @@ impl SendQueue {
 
     /// The length of the encoding of the message that is next.
     #[must_use]
-    pub fn next_len(&self) -> Option<usize> {
+    pub(crate) fn next_len(&self) -> Option<usize> {
         self.messages.front().map(|(_, len)| *len)
     }
 
     /// Throws everything away and returns it.
-    pub fn clear(&mut self) -> Vec<Message> {
+    pub(crate) fn clear(&mut self) -> Vec<Message> {
         self.bytes = 0;
         std::mem::take(&mut self.messages).into_iter().map(|(message, _)| message).collect()
     }
 
     /// Messages that wait.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }
 
     /// Bytes of their encoding.
     #[must_use]
-    pub const fn bytes(&self) -> usize {
+    pub(crate) const fn bytes(&self) -> usize {
         self.bytes
     }
 
     /// Whether nothing waits.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 }
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn one_message_over_the_number_is_refused_and_fits_when_one_left() {
-        let mut queue = SendQueue::new(QueueLimits { messages_max: 2, bytes_max: usize::MAX });
+        let mut queue = MessageQueue::new(QueueLimits { messages_max: 2, bytes_max: usize::MAX });
         assert!(queue.push(message(1)).is_ok() && queue.push(message(1)).is_ok());
         assert_eq!(queue.push(message(3)), Err(message(3)));
         queue.pop();
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_but_for_a_message_that_fits_nowhere() {
-        let mut queue = SendQueue::new(QueueLimits { messages_max: 100, bytes_max: 1000 });
+        let mut queue = MessageQueue::new(QueueLimits { messages_max: 100, bytes_max: 1000 });
         assert!(queue.push(message(2000)).is_ok());
         assert!(queue.push(message(1)).is_err());
         assert_eq!(queue.pop(), Some(message(2000)));

@@ -7,7 +7,7 @@ use crate::limits::{REDIAL_PAUSE_MAX, REDIAL_PAUSE_MIN};
 /// The pauses between failed dials: the first is short, each further one twice as long up to the longest, and each is
 /// cut at random by up to its half, so that nodes do not dial in step.
 #[derive(Debug, Clone)]
-pub struct Redial {
+pub(crate) struct Redial {
     min: Duration,
     max: Duration,
     next: Duration,
@@ -16,12 +16,12 @@ pub struct Redial {
 impl Redial {
     /// With pauses between these two.
     #[must_use]
-    pub fn new(min: Duration, max: Duration) -> Self {
+    pub(crate) fn new(min: Duration, max: Duration) -> Self {
         Self { min, max: max.max(min), next: min }
     }
 
     /// The pause after a failure. `chance` is drawn anew each time, from 0 to 1.
-    pub fn handle_failure(&mut self, chance: f64) -> Duration {
+    pub(crate) fn handle_failure(&mut self, chance: f64) -> Duration {
         let pause = self.next;
         self.next = pause.saturating_mul(2).min(self.max);
         // The very first retry comes on time: most failures are a peer that just restarts.
@@ -29,7 +29,7 @@ impl Redial {
     }
 
     /// A dial succeeded: the next failure begins anew.
-    pub fn handle_success(&mut self) {
+    pub(crate) fn handle_success(&mut self) {
         self.next = self.min;
     }
 }

@@ -9,7 +9,7 @@ use super::Channel;
 
 /// What the channels of a peer say.
 #[derive(Debug, Clone, Default)]
-pub struct PeerStatus {
+pub(crate) struct PeerStatus {
     channels: BTreeMap<Channel, ChannelState>,
     active_since: Option<Instant>,
 }
@@ -25,7 +25,7 @@ pub enum ChannelState {
 
 impl PeerStatus {
     /// A channel works. Returns whether the peer came back by that.
-    pub fn handle_active(&mut self, now: Instant, channel: Channel) -> bool {
+    pub(crate) fn handle_active(&mut self, now: Instant, channel: Channel) -> bool {
         if !matches!(self.channels.get(&channel), Some(ChannelState::Active(_))) {
             self.channels.insert(channel, ChannelState::Active(now));
         }
@@ -35,7 +35,7 @@ impl PeerStatus {
     }
 
     /// A channel failed. Returns whether the peer went away by that.
-    pub fn handle_failed(&mut self, now: Instant, channel: Channel, reason: &str) -> bool {
+    pub(crate) fn handle_failed(&mut self, now: Instant, channel: Channel, reason: &str) -> bool {
         match self.channels.get_mut(&channel) {
             // Since when it fails is worth more than how often.
             Some(ChannelState::Failed(_, why)) => reason.clone_into(why),
@@ -45,7 +45,7 @@ impl PeerStatus {
     }
 
     /// A channel is no more, through no fault. Returns whether the peer went away by that.
-    pub fn handle_closed(&mut self, channel: Channel) -> bool {
+    pub(crate) fn handle_closed(&mut self, channel: Channel) -> bool {
         self.channels.remove(&channel);
         self.look()
     }
@@ -57,12 +57,12 @@ impl PeerStatus {
 
     /// Since when at least one channel has worked without a break.
     #[must_use]
-    pub const fn active_since(&self) -> Option<Instant> {
+    pub(crate) const fn active_since(&self) -> Option<Instant> {
         self.active_since
     }
 
     /// Every channel that was heard of.
-    pub fn channels(&self) -> impl Iterator<Item = (Channel, &ChannelState)> {
+    pub(crate) fn channels(&self) -> impl Iterator<Item = (Channel, &ChannelState)> {
         self.channels.iter().map(|(channel, state)| (*channel, state))
     }
 }

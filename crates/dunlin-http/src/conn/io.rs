@@ -1,0 +1,148 @@
+//! The socket of a connection: counted, closable from outside, and holding its slot in the pool until it is dropped.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::meter::Meter;
+use super::{Conn, Home};
+use crate::dial::BoxIo;
+
+/// Gives the slot back when the socket is closed, whoever closed it: the end of the connection's task, its abort, the
+/// end of the runtime, or the owner of an upgraded connection.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    conn: Arc<Conn>,
+    home: Weak<dyn Home>,
+}
+
+impl Slot {
+    pub(crate) fn new(conn: Arc<Conn>, home: Weak<dyn Home>) -> Self {
+        Self { conn, home }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.conn.is_gone.store(true, Ordering::Release);
+        if let Some(home) = self.home.upgrade() {
+            home.closed(&self.conn);
+        }
+    }
+}
+
+/// The socket as hyper gets it.
+pub(crate) struct MeteredIo {
+    // The socket is closed before its slot is free: fields are dropped in order.
+    io: BoxIo,
+    meter: Arc<Meter>,
+    /// A write that fails must not hide the response that a peer sent before it closed. HTTP/2 has no use for that.
+    outlives_writes: bool,
+    /// What was written since the last flush.
+    has_written: bool,
+    _slot: Slot,
+}
+
+impl MeteredIo {
+    pub(crate) fn new(io: BoxIo, slot: Slot, outlives_writes: bool) -> Self {
+        let meter = slot.conn.meter.clone();
+        Self { io, meter, outlives_writes, has_written: false, _slot: slot }
+    }
+
+    fn wrote(&mut self, cx: &Context<'_>, result: io::Result<usize>) -> Poll<io::Result<usize>> {
+        match result {
+            Ok(len) => {
+                self.has_written |= len > 0;
+                self.meter.wrote(len as u64);
+                Poll::Ready(Ok(len))
+            }
+            Err(error) if self.outlives_writes && !self.meter.is_upgraded() => {
+                self.meter.watch_for_kill(cx);
+                self.meter.write_broke(error);
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+fn killed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed by its owner")
+}
+
+impl AsyncRead for MeteredIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.io).poll_read(cx, buf);
+        if polled.is_pending() {
+            this.meter.watch_for_kill(cx);
+        }
+        if this.meter.is_killed() {
+            return Poll::Ready(Err(killed()));
+        }
+        ready!(polled)?;
+        let len = buf.filled().len() - before;
+        if len > 0 {
+            this.meter.read(len as u64);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for MeteredIo {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = &mut *self;
+        if this.meter.is_killed() {
+            return Poll::Ready(Err(killed()));
+        }
+        if this.meter.is_write_broken() {
+            this.meter.watch_for_kill(cx);
+            return Poll::Pending;
+        }
+        match Pin::new(&mut this.io).poll_write_vectored(cx, bufs) {
+            Poll::Ready(result) => this.wrote(cx, result),
+            Poll::Pending => {
+                this.meter.write_blocked();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.meter.is_write_broken() {
+            this.meter.watch_for_kill(cx);
+            return Poll::Pending;
+        }
+        ready!(Pin::new(&mut this.io).poll_flush(cx))?;
+        if std::mem::replace(&mut this.has_written, false) {
+            this.meter.flushed();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,193 @@
+//! What is known of a connection from the bytes that pass: the facts behind retries, timers and traces.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
+
+use futures_util::task::AtomicWaker;
+
+use crate::trace::Trace;
+
+/// Counts the bytes of one connection. The IO writes it, the exchange reads it.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    flags: AtomicU8,
+    /// Beyond so many bytes in, a response that has not begun is too long.
+    head_end_max: AtomicU64,
+    exchange: AtomicWaker,
+    io: AtomicWaker,
+    write_error: Mutex<Option<io::Error>>,
+    trace: Mutex<Option<Arc<dyn Trace>>>,
+    is_traced: AtomicBool,
+}
+
+const WRITE_BLOCKED: u8 = 1;
+const WRITE_BROKEN: u8 = 2;
+const KILLED: u8 = 4;
+const HEAD_TOO_LONG: u8 = 8;
+const UPGRADED: u8 = 16;
+
+/// Where a connection was when an exchange began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Meter {
+    pub(crate) fn new() -> Self {
+        Self {
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            flags: AtomicU8::new(0),
+            head_end_max: AtomicU64::new(u64::MAX),
+            exchange: AtomicWaker::new(),
+            io: AtomicWaker::new(),
+            write_error: Mutex::new(None),
+            trace: Mutex::new(None),
+            is_traced: AtomicBool::new(false),
+        }
+    }
+
+    /// An exchange begins. Its response's head may take `head_max` bytes, all informational responses included.
+    pub(crate) fn begin(&self, head_max: Option<u64>, trace: Option<&Arc<dyn Trace>>) -> Mark {
+        let mark = Mark {
+            bytes_in: self.bytes_in.load(Ordering::Acquire),
+            bytes_out: self.bytes_out.load(Ordering::Acquire),
+        };
+        let end_max = head_max.map_or(u64::MAX, |max| mark.bytes_in.saturating_add(max));
+        self.head_end_max.store(end_max, Ordering::Release);
+        if let Some(trace) = trace {
+            *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace.clone());
+            self.is_traced.store(true, Ordering::Release);
+        }
+        mark
+    }
+
+    /// The head of the response is there.
+    pub(crate) fn got_head(&self) {
+        self.head_end_max.store(u64::MAX, Ordering::Release);
+    }
+
+    /// Whether bytes of the exchange left.
+    pub(crate) fn has_sent_since(&self, mark: Mark) -> bool {
+        self.bytes_out.load(Ordering::Acquire) != mark.bytes_out
+    }
+
+    /// Whether bytes of the response came.
+    pub(crate) fn has_received_since(&self, mark: Mark) -> bool {
+        self.bytes_in.load(Ordering::Acquire) != mark.bytes_in
+    }
+
+    pub(crate) fn is_write_blocked(&self) -> bool {
+        self.is(WRITE_BLOCKED)
+    }
+
+    /// Whether the peer refuses to be written to. What it says may still be read.
+    pub(crate) fn is_write_broken(&self) -> bool {
+        self.is(WRITE_BROKEN)
+    }
+
+    pub(crate) fn is_head_too_long(&self) -> bool {
+        self.is(HEAD_TOO_LONG)
+    }
+
+    pub(crate) fn take_write_error(&self) -> Option<io::Error> {
+        self.write_error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The connection is no longer HTTP's: whoever writes to it now wants to know that it cannot.
+    pub(crate) fn upgraded(&self) {
+        self.set(UPGRADED);
+    }
+
+    pub(super) fn is_upgraded(&self) -> bool {
+        self.is(UPGRADED)
+    }
+
+    /// Has the exchange woken by what the IO notices.
+    pub(crate) fn watch(&self, cx: &Context<'_>) {
+        self.exchange.register(cx.waker());
+    }
+
+    pub(crate) fn wake_exchange(&self) {
+        self.exchange.wake();
+    }
+
+    /// Makes every further read and write fail.
+    pub(crate) fn kill(&self) {
+        self.set(KILLED);
+        self.io.wake();
+    }
+
+    pub(super) fn is_killed(&self) -> bool {
+        self.is(KILLED)
+    }
+
+    /// Has the IO woken when it is killed.
+    pub(super) fn watch_for_kill(&self, cx: &Context<'_>) {
+        self.io.register(cx.waker());
+    }
+
+    pub(super) fn read(&self, len: u64) {
+        let before = self.bytes_in.fetch_add(len, Ordering::AcqRel);
+        if self.is_traced.load(Ordering::Acquire) {
+            self.trace_read();
+        }
+        // Only what was there before counts: what hyper reads beyond a head is its one read-ahead.
+        if before > self.head_end_max.load(Ordering::Acquire) {
+            self.set(HEAD_TOO_LONG);
+            self.exchange.wake();
+        }
+    }
+
+    pub(super) fn wrote(&self, len: u64) {
+        self.bytes_out.fetch_add(len, Ordering::AcqRel);
+        if self.is(WRITE_BLOCKED) {
+            self.flags.fetch_and(!WRITE_BLOCKED, Ordering::AcqRel);
+        }
+    }
+
+    pub(super) fn write_blocked(&self) {
+        self.set(WRITE_BLOCKED);
+    }
+
+    pub(super) fn write_broke(&self, error: io::Error) {
+        self.write_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.set(WRITE_BROKEN);
+        self.exchange.wake();
+    }
+
+    pub(super) fn flushed(&self) {
+        self.exchange.wake();
+        if self.is_traced.load(Ordering::Acquire) {
+            self.trace_flush();
+        }
+    }
+
+    fn trace_read(&self) {
+        let trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.is_traced.store(false, Ordering::Release);
+        if let Some(trace) = trace {
+            trace.got_first_response_byte();
+        }
+    }
+
+    fn trace_flush(&self) {
+        let trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(trace) = trace {
+            trace.wrote_headers();
+        }
+    }
+
+    fn is(&self, flag: u8) -> bool {
+        self.flags.load(Ordering::Acquire) & flag != 0
+    }
+
+    fn set(&self, flag: u8) {
+        self.flags.fetch_or(flag, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,220 @@
+//! One connection: who it is ([`ConnInfo`]), what its bytes say (`meter`, `io`), how it is made (`open`), and the right
+//! to use it for one exchange ([`Lease`]).
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use hyper::client::conn::{http1, http2};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::body::Upload;
+use crate::config::Protocol;
+use crate::key::ConnKey;
+use crate::pool::{ConnId, Reuse};
+use crate::stats::CloseCause;
+
+mod io;
+mod meter;
+mod open;
+
+pub(crate) use self::meter::{Mark, Meter};
+pub(crate) use self::open::{open, read_buf_len_max};
+
+/// A connection, as traces and [`Transport::evict`](crate::Transport::evict) see it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnInfo {
+    /// Its number in its transport, never used twice.
+    pub id: u64,
+    /// What it is for.
+    pub key: ConnKey,
+    /// What is spoken on it.
+    pub protocol: Protocol,
+    /// Our end, where the dial said it.
+    pub local_addr: Option<SocketAddr>,
+    /// The other end, where the dial said it: the proxy's, if there is one.
+    pub remote_addr: Option<SocketAddr>,
+    /// When it was made, on tokio's clock.
+    pub opened_at: Instant,
+}
+
+/// What all parts of a connection share.
+pub(crate) struct Conn {
+    pub(crate) id: ConnId,
+    pub(crate) info: ConnInfo,
+    pub(crate) meter: Arc<Meter>,
+    task: OnceLock<AbortHandle>,
+    cause: Mutex<Option<CloseCause>>,
+    closing: Notify,
+    is_gone: AtomicBool,
+}
+
+impl Conn {
+    pub(crate) fn new(id: ConnId, info: ConnInfo) -> Self {
+        Self {
+            id,
+            info,
+            meter: Arc::new(Meter::new()),
+            task: OnceLock::new(),
+            cause: Mutex::new(None),
+            closing: Notify::new(),
+            is_gone: AtomicBool::new(false),
+        }
+    }
+
+    /// Lets the connection say goodbye and closes its socket: for one that is idle and whose senders are gone.
+    pub(crate) fn close_gently(&self, cause: CloseCause) {
+        self.set_cause(cause);
+        self.closing.notify_one();
+    }
+
+    /// Closes the socket at once. The cause given first is the one that counts.
+    pub(crate) fn close(&self, cause: CloseCause) {
+        self.set_cause(cause);
+        self.meter.kill();
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
+    fn set_cause(&self, cause: CloseCause) {
+        self.cause.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(cause);
+    }
+
+    /// Why we closed it; `None` while it is open and when the peer did.
+    pub(crate) fn cause(&self) -> Option<CloseCause> {
+        *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the socket is closed already.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_http1(&self) -> bool {
+        self.info.protocol == Protocol::Http1
+    }
+}
+
+impl fmt::Debug for Conn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conn").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// hyper's end of a connection, to send requests with.
+#[derive(Debug)]
+pub(crate) enum Sender {
+    Http1(http1::SendRequest<Upload>),
+    Http2(http2::SendRequest<Upload>),
+}
+
+impl Sender {
+    /// Ready when another request could be sent: HTTP/1 when the one before is over, request and response.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        match self {
+            Self::Http1(sender) => sender.poll_ready(cx),
+            Self::Http2(sender) => sender.poll_ready(cx),
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        match self {
+            Self::Http1(sender) => sender.is_closed(),
+            Self::Http2(sender) => sender.is_closed(),
+        }
+    }
+
+    /// Another one for the same connection, where it takes several requests.
+    pub(crate) fn share(&self) -> Option<Self> {
+        match self {
+            Self::Http1(_) => None,
+            Self::Http2(sender) => Some(Self::Http2(sender.clone())),
+        }
+    }
+}
+
+/// Where a connection belongs to: the pool of a transport, or a [`ClientConn`](crate::ClientConn).
+pub(crate) trait Home: Send + Sync + fmt::Debug {
+    /// An exchange is over. Returns what became of the connection.
+    fn release(
+        self: Arc<Self>,
+        conn: &Arc<Conn>,
+        sender: Sender,
+        reuse: Result<(), CloseCause>,
+    ) -> Result<(), CloseCause>;
+    /// The socket is closed.
+    fn closed(self: Arc<Self>, conn: &Arc<Conn>);
+    /// The server takes another number of streams.
+    fn streams_changed(self: Arc<Self>, conn: &Arc<Conn>, streams_max: usize);
+}
+
+/// The right to one exchange on a connection. It must be given back; dropped, it gives itself back: unused as usable,
+/// used as cancelled.
+pub(crate) struct Lease {
+    pub(crate) conn: Arc<Conn>,
+    pub(crate) reuse: Reuse,
+    home: Arc<dyn Home>,
+    sender: Option<Sender>,
+    is_used: bool,
+}
+
+impl Lease {
+    pub(crate) fn new(home: Arc<dyn Home>, conn: Arc<Conn>, sender: Sender, reuse: Reuse) -> Self {
+        Self { conn, reuse, home, sender: Some(sender), is_used: false }
+    }
+
+    /// The sender, for the exchange that begins.
+    pub(crate) fn begin(&mut self) -> Option<&mut Sender> {
+        self.is_used = true;
+        self.sender.as_mut()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.as_ref().is_none_or(Sender::is_closed)
+    }
+
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ()>> {
+        match &mut self.sender {
+            Some(sender) => sender.poll_ready(cx).map_err(drop),
+            None => Poll::Ready(Err(())),
+        }
+    }
+
+    /// Gives the connection back. `Err`: it can serve no other exchange.
+    pub(crate) fn release(mut self, reuse: Result<(), CloseCause>) -> Result<(), CloseCause> {
+        self.give_back(reuse)
+    }
+
+    /// Leaves the connection to whoever owns its socket now. Its slot is free when that is closed.
+    pub(crate) fn detach(mut self) {
+        self.conn.meter.upgraded();
+        self.sender = None;
+    }
+
+    fn give_back(&mut self, reuse: Result<(), CloseCause>) -> Result<(), CloseCause> {
+        match self.sender.take() {
+            Some(sender) => self.home.clone().release(&self.conn, sender, reuse),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let reuse = if self.is_used { Err(CloseCause::Cancelled) } else { Ok(()) };
+        // What becomes of the connection is the pool's business.
+        self.give_back(reuse).ok();
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("conn", &self.conn).finish_non_exhaustive()
+    }
+}

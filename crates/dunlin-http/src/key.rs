@@ -1,0 +1,202 @@
+//! What a connection is for: requests with equal keys may share connections.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::Uri;
+use http::uri::Authority;
+
+/// The two schemes there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scheme {
+    /// `http`: plain text.
+    Http,
+    /// `https`: TLS.
+    Https,
+}
+
+impl Scheme {
+    /// The scheme of a URI; `None` when it has none or another.
+    #[must_use]
+    pub fn of(uri: &Uri) -> Option<Self> {
+        match uri.scheme_str()? {
+            scheme if scheme.eq_ignore_ascii_case("http") => Some(Self::Http),
+            scheme if scheme.eq_ignore_ascii_case("https") => Some(Self::Https),
+            _ => None,
+        }
+    }
+
+    /// The port where a URI names none: 80 or 443.
+    #[must_use]
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    /// As it stands in a URI.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What requests must have in common to share connections: scheme, host and port, proxy, and whether HTTP/1 is a must.
+///
+/// Hosts are compared without regard to case, a default port is the same as none, and user and password of a URI are
+/// no part of it. Plain requests through an HTTP proxy share the connections to that proxy, whatever their host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ConnKey {
+    scheme: Scheme,
+    authority: Authority,
+    proxy: Option<Arc<str>>,
+    is_http1_only: bool,
+}
+
+impl ConnKey {
+    /// The key of a URI that is reached without a proxy; `None` when it has no host or a scheme that is not HTTP's.
+    #[must_use]
+    pub fn of(uri: &Uri) -> Option<Self> {
+        let scheme = Scheme::of(uri)?;
+        let authority = canonical(scheme, uri.authority()?)?;
+        Some(Self { scheme, authority, proxy: None, is_http1_only: false })
+    }
+
+    pub(crate) fn through(mut self, proxy: &Uri, is_shared_by_all_hosts: bool) -> Self {
+        self.proxy = Some(Arc::from(proxy.to_string()));
+        if let (true, Some(authority)) = (is_shared_by_all_hosts, proxy.authority()) {
+            self.authority = authority.clone();
+        }
+        self
+    }
+
+    pub(crate) const fn with_http1_only(mut self) -> Self {
+        self.is_http1_only = true;
+        self
+    }
+
+    /// The scheme of the requests.
+    #[must_use]
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// Host and, where it is not the scheme's own, port.
+    #[must_use]
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The proxy's URI, without its password.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
+    }
+
+    /// Whether these connections must speak HTTP/1, since they are to be upgraded.
+    #[must_use]
+    pub const fn is_http1_only(&self) -> bool {
+        self.is_http1_only
+    }
+
+    /// The port, also where the URI names none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(self.scheme.default_port())
+    }
+}
+
+impl fmt::Display for ConnKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)?;
+        if let Some(proxy) = &self.proxy {
+            write!(f, " through {proxy}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Without user, password and default port. The usual authority is taken as it is.
+fn canonical(scheme: Scheme, authority: &Authority) -> Option<Authority> {
+    let has_user = authority.as_str().contains('@');
+    let has_default_port = authority.port_u16() == Some(scheme.default_port());
+    // A colon without a port behind it, `host:`, is a default port too.
+    let has_empty_port = authority.as_str().ends_with(':');
+    if authority.host().is_empty() {
+        return None;
+    }
+    if !has_user && !has_default_port && !has_empty_port {
+        return Some(authority.clone());
+    }
+    let host = authority.host();
+    let text = match authority.port_u16() {
+        Some(port) if !has_default_port => format!("{host}:{port}"),
+        _ => host.to_owned(),
+    };
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(uri: &str) -> ConnKey {
+        ConnKey::of(&uri.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_default_port_a_user_and_the_case_of_a_host_make_no_other_key() {
+        let plain = key("http://example.com/a");
+        for uri in [
+            "http://example.com:80/b",
+            "http://EXAMPLE.com/",
+            "http://ann:secret@example.com/",
+            "http://example.com:/",
+        ] {
+            assert_eq!(key(uri), plain, "{uri}");
+        }
+        assert_eq!(plain.port(), 80);
+    }
+
+    #[test]
+    fn scheme_port_proxy_and_protocol_make_other_keys() {
+        let plain = key("http://example.com/");
+        let proxy = "http://proxy:3128".parse().unwrap();
+        assert_ne!(key("https://example.com/"), plain);
+        assert_ne!(key("http://example.com:81/"), plain);
+        assert_ne!(plain.clone().through(&proxy, true), plain);
+        assert_ne!(plain.clone().with_http1_only(), plain);
+    }
+
+    #[test]
+    fn plain_requests_to_any_host_share_the_connections_to_their_proxy_and_tunnels_do_not() {
+        let proxy = "http://proxy:3128".parse().unwrap();
+        assert_eq!(key("http://a/").through(&proxy, true), key("http://b/").through(&proxy, true));
+        assert_ne!(key("https://a/").through(&proxy, false), key("https://b/").through(&proxy, false));
+    }
+
+    #[test]
+    fn the_text_of_a_key_names_scheme_host_and_proxy_and_no_password() {
+        let key = key("https://ann:secret@example.com:8443/");
+        assert_eq!(key.to_string(), "https://example.com:8443");
+        let through = key.through(&"http://proxy:3128".parse().unwrap(), false);
+        assert_eq!(through.to_string(), "https://example.com:8443 through http://proxy:3128/");
+    }
+
+    #[test]
+    fn a_uri_without_host_or_with_a_foreign_scheme_has_no_key() {
+        for uri in ["/path", "ftp://example.com/", "*"] {
+            assert_eq!(ConnKey::of(&uri.parse().unwrap()), None, "{uri}");
+        }
+    }
+}

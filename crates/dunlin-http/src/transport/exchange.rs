@@ -1,0 +1,325 @@
+//! One attempt: a request over one connection, and what the wait for its response is bounded by.
+
+use std::future::{Future, poll_fn};
+use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::future::Either;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::TrySendError;
+use tokio::time::{Sleep, sleep};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::plan::{Plan, says_close};
+use crate::body::{Live, Progress, ResponseBody, Upload, finish};
+use crate::config::Settings;
+use crate::conn::{Lease, Mark, Meter, Sender, read_buf_len_max};
+use crate::error::{Error, ErrorKind, LimitKind, TimeoutKind};
+use crate::limits::ANSWER_GRACE;
+use crate::stats::CloseCause;
+use crate::trace::Trace;
+
+/// An attempt that gave no response.
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// Whether the request may be sent again.
+    pub(crate) may_retry: bool,
+}
+
+type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
+
+/// Sends the request and waits for the head of its response.
+///
+/// Dropped before that, it closes the connection (HTTP/1) or resets the stream (HTTP/2).
+pub(crate) async fn exchange(
+    settings: &Settings,
+    plan: &mut Plan,
+    mut lease: Lease,
+) -> Result<Response<ResponseBody>, Failure> {
+    let is_http1 = lease.conn.is_http1();
+    let conn = lease.conn.clone();
+    let can_repeat = lease.reuse.is_reused && plan.body.can_be_sent_again();
+    let failed = |error: Error| Failure { error: error.to(&conn.info.key), may_retry: false };
+    let head = plan.head(is_http1, can_repeat).map_err(failed)?;
+    let method = head.method.clone();
+    let hold = settings.expect_continue_timeout.filter(|_| plan.expects_continue && is_http1);
+    let upload = (!plan.body.is_empty())
+        .then(|| Arc::new(if hold.is_some() { Progress::held() } else { Progress::default() }));
+    let mut request = Request::from_parts(head, plan.body.attempt(upload.as_ref()));
+    let is_broken_off = Arc::new(AtomicBool::new(false));
+    if plan.trace.is_some() || hold.is_some() {
+        let listener = Listener {
+            trace: plan.trace.clone(),
+            upload: upload.clone(),
+            meter: conn.meter.clone(),
+            is_broken_off: is_broken_off.clone(),
+        };
+        hyper::ext::on_informational(&mut request, move |response| {
+            listener.hear(response.status(), response.headers());
+        });
+    }
+    let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
+    let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
+    let mark = conn.meter.begin(head_max, plan.trace.as_ref().filter(|_| is_http1));
+    if let (Some(trace), true) = (&plan.trace, hold.is_some()) {
+        trace.wait_100_continue();
+    }
+
+    let mut watch = Watch {
+        meter: &conn.meter,
+        is_http1,
+        mark,
+        upload: upload.as_deref(),
+        trace: plan.trace.as_deref(),
+        is_broken_off: &is_broken_off,
+        cancelled: plan.cancel.clone().map(|token| Box::pin(token.cancelled_owned())),
+        hold: hold.map(|limit| Timer { limit, sleep: None }),
+        header: settings.response_header_timeout.map(|limit| Timer { limit, sleep: None }),
+        answer: Timer { limit: ANSWER_GRACE, sleep: None },
+        is_written: false,
+    };
+    let sent = match lease.begin() {
+        Some(Sender::Http1(sender)) => Either::Left(sender.try_send_request(request)),
+        Some(Sender::Http2(sender)) => Either::Right(sender.try_send_request(request)),
+        None => return Err(failed(Error::new(ErrorKind::ClosedByPeer))),
+    };
+    let result = watch.until_head(pin!(sent)).await;
+    let cancelled = watch.cancelled.take();
+    match result {
+        Ok(response) => {
+            conn.meter.got_head();
+            let ending = Ending { settings, plan, upload, cancelled };
+            Ok(ending.respond(lease, &method, response).await)
+        }
+        Err(why) => Err(fail(lease, plan, (mark, can_repeat), why)),
+    }
+}
+
+/// Why there is no head.
+enum Why {
+    /// hyper says so; and whether it never began with the request.
+    Failed { error: hyper::Error, is_unsent: bool },
+    /// The wait for it was ended.
+    Ended(Error),
+}
+
+/// Decides by Go's rule whether to try again, and gives the connection back.
+fn fail(lease: Lease, plan: &Plan, (mark, can_repeat): (Mark, bool), why: Why) -> Failure {
+    let conn = lease.conn.clone();
+    let is_http1 = conn.is_http1();
+    let (error, is_unsent, is_refused) = match why {
+        Why::Ended(error) => (error, false, false),
+        Why::Failed { error, is_unsent } => {
+            let is_refused = is_unprocessed(&error);
+            let error = match (conn.cause(), conn.meter.take_write_error()) {
+                (Some(cause), _) if cause != CloseCause::Timeout => Error::from_close(cause),
+                (_, Some(write_error)) if error.is_incomplete_message() => Error::from_write(write_error),
+                _ => Error::from_hyper(error),
+            };
+            (error, is_unsent, is_refused)
+        }
+    };
+    let has_sent = if is_http1 { conn.meter.has_sent_since(mark) } else { !is_unsent };
+    let is_lost = error.kind() == ErrorKind::ClosedByPeer;
+    let is_harmless = is_unsent
+        || is_refused
+        || (is_http1 && !has_sent)
+        || (is_http1 && plan.is_idempotent && !conn.meter.has_received_since(mark));
+    let cause = match error.kind() {
+        ErrorKind::Timeout(_) => CloseCause::Timeout,
+        ErrorKind::Cancelled => CloseCause::Cancelled,
+        ErrorKind::ClosedByPeer => CloseCause::Peer,
+        _ => CloseCause::Exchange,
+    };
+    let is_only_a_stream = !is_http1 && !lease.is_closed();
+    // The failure is told; what becomes of the connection is the pool's business.
+    lease.release(if is_only_a_stream { Ok(()) } else { Err(cause) }).ok();
+    Failure {
+        error: error.to(&conn.info.key).having_sent(has_sent),
+        may_retry: can_repeat && is_lost && is_harmless,
+    }
+}
+
+/// HTTP/2 says of a request that it was not looked at.
+fn is_unprocessed(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// Hears informational responses: leave to send the body, and what a trace wants to know.
+struct Listener {
+    trace: Option<Arc<dyn Trace>>,
+    upload: Option<Arc<Progress>>,
+    meter: Arc<Meter>,
+    is_broken_off: Arc<AtomicBool>,
+}
+
+impl Listener {
+    fn hear(&self, status: StatusCode, headers: &HeaderMap) {
+        if let (StatusCode::CONTINUE, Some(upload)) = (status, &self.upload) {
+            upload.allow();
+            if let Some(trace) = &self.trace {
+                trace.got_100_continue();
+            }
+        }
+        let told = self.trace.as_ref().map(|trace| trace.got_1xx(status, headers));
+        if told == Some(ControlFlow::Break(())) {
+            self.is_broken_off.store(true, Ordering::Release);
+            self.meter.wake_exchange();
+        }
+    }
+}
+
+/// What an exchange needs after its head.
+struct Ending<'a> {
+    settings: &'a Settings,
+    plan: &'a Plan,
+    upload: Option<Arc<Progress>>,
+    cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Ending<'_> {
+    async fn respond(
+        self,
+        lease: Lease,
+        method: &Method,
+        response: Response<Incoming>,
+    ) -> Response<ResponseBody> {
+        let Ending { settings, plan, upload, cancelled } = self;
+        let trace = plan.trace.clone();
+        if let Some(trace) = trace.as_ref().filter(|_| !lease.conn.is_http1()) {
+            trace.got_first_response_byte();
+        }
+        let conn = lease.conn.clone();
+        let (mut head, incoming) = response.into_parts();
+        let is_tunnel = *method == Method::CONNECT && head.status.is_success();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS || (is_tunnel && conn.is_http1()) {
+            lease.detach();
+            return Response::from_parts(head, ResponseBody::ended(conn));
+        }
+        head.extensions.remove::<hyper::upgrade::OnUpgrade>();
+        // A body that still waits for leave is sent if the connection goes on, for the server expects it then.
+        if let Some(upload) = upload.as_deref().filter(|upload| upload.is_held())
+            && !says_close(&head.headers)
+        {
+            upload.allow();
+        }
+        if incoming.is_end_stream() {
+            finish(lease, upload.as_deref(), trace.as_deref()).await;
+            return Response::from_parts(head, ResponseBody::ended(conn));
+        }
+        let body = ResponseBody::new(Live {
+            incoming,
+            lease,
+            upload,
+            cancelled,
+            trace,
+            drain_len_max: settings.drain_len_max,
+            drain_timeout: settings.drain_timeout,
+            is_at_end: false,
+            grace: None,
+        });
+        Response::from_parts(head, body)
+    }
+}
+
+/// A time that begins to run when it is first asked for.
+struct Timer {
+    limit: std::time::Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        self.sleep.get_or_insert_with(|| Box::pin(sleep(limit))).as_mut().poll(cx)
+    }
+}
+
+/// Everything that may end the wait for a head besides the head.
+struct Watch<'a> {
+    meter: &'a Meter,
+    is_http1: bool,
+    mark: Mark,
+    upload: Option<&'a Progress>,
+    trace: Option<&'a dyn Trace>,
+    is_broken_off: &'a AtomicBool,
+    cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    hold: Option<Timer>,
+    header: Option<Timer>,
+    answer: Timer,
+    is_written: bool,
+}
+
+impl Watch<'_> {
+    async fn until_head(
+        &mut self,
+        mut sent: Pin<&mut impl Future<Output = Sent>>,
+    ) -> Result<Response<Incoming>, Why> {
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = sent.as_mut().poll(cx) {
+                return Poll::Ready(result.map_err(|mut sent| {
+                    let is_unsent = sent.take_message().is_some();
+                    Why::Failed { error: sent.into_error(), is_unsent }
+                }));
+            }
+            self.poll(cx).map(|error| Err(Why::Ended(error)))
+        })
+        .await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
+        self.meter.watch(cx);
+        if let Some(upload) = self.upload {
+            upload.watch(cx);
+        }
+        if self.cancelled.as_mut().is_some_and(|token| token.as_mut().poll(cx).is_ready())
+            || self.is_broken_off.load(Ordering::Acquire)
+        {
+            return Poll::Ready(Error::new(ErrorKind::Cancelled));
+        }
+        if !self.is_http1 {
+            return self.poll_header_timeout(self.upload.is_none_or(Progress::has_ended), cx);
+        }
+        if self.meter.is_head_too_long() {
+            return Poll::Ready(Error::new(ErrorKind::Limit(LimitKind::ResponseHeader)));
+        }
+        if self.meter.is_write_broken() && self.answer.poll(cx).is_ready() {
+            let error = self.meter.take_write_error().map(Error::from_write);
+            return Poll::Ready(error.unwrap_or_else(|| Error::new(ErrorKind::ClosedByPeer)));
+        }
+        let has_head_left = self.meter.has_sent_since(self.mark) && !self.meter.is_write_blocked();
+        if has_head_left
+            && let Some(hold) = &mut self.hold
+            && let Some(upload) = self.upload.filter(|upload| upload.is_held())
+            && hold.poll(cx).is_ready()
+        {
+            upload.allow();
+        }
+        let is_written = has_head_left && self.upload.is_none_or(Progress::has_ended);
+        self.poll_header_timeout(is_written, cx)
+    }
+
+    fn poll_header_timeout(&mut self, is_written: bool, cx: &mut Context<'_>) -> Poll<Error> {
+        if is_written
+            && !std::mem::replace(&mut self.is_written, true)
+            && let Some(trace) = self.trace
+        {
+            trace.wrote_request(Ok(()));
+        }
+        match &mut self.header {
+            Some(timer) if is_written => timer.poll(cx).map(|()| Error::timeout(TimeoutKind::ResponseHeader)),
+            _ => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A request that was found valid, and everything about it that every attempt needs.
+
+use std::sync::Arc;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, UPGRADE};
+use http::request::Parts;
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use tokio_util::sync::CancellationToken;
+
+use crate::body::{RequestBody, Source};
+use crate::config::Settings;
+use crate::dial::{Dialer, Order, Route, Target};
+use crate::error::{Error, ErrorKind, InvalidRequest};
+use crate::key::{ConnKey, Scheme};
+use crate::trace::{RequestTrace, Trace};
+
+/// Ends the request that carries it in its extensions, before the response and while its body is read.
+///
+/// Dropping the future of the request, or the body of its response, does the same; the token is for those who must
+/// cancel from elsewhere and be told so.
+#[derive(Debug, Clone)]
+pub struct CancelOn(pub CancellationToken);
+
+pub(crate) struct Plan {
+    pub(crate) key: ConnKey,
+    pub(crate) body: Source,
+    pub(crate) trace: Option<Arc<dyn Trace>>,
+    pub(crate) cancel: Option<CancellationToken>,
+    pub(crate) is_idempotent: bool,
+    pub(crate) expects_continue: bool,
+    /// `None` once an attempt took it that will be the last.
+    head: Option<Parts>,
+    target: Target,
+    route: Option<Route>,
+    /// Where a `CONNECT` is to lead.
+    connect: Option<Authority>,
+}
+
+impl Plan {
+    pub(crate) fn new(
+        request: Request<RequestBody>,
+        settings: &Settings,
+        dialer: &Dialer,
+    ) -> Result<Self, Error> {
+        let invalid = |what| Error::new(ErrorKind::InvalidRequest(what));
+        let (mut head, body) = request.into_parts();
+        let scheme = Scheme::of(&head.uri).ok_or_else(|| invalid(InvalidRequest::Scheme))?;
+        let mut key = ConnKey::of(&head.uri).ok_or_else(|| invalid(InvalidRequest::Host))?;
+        check_length(&head.headers, &body).map_err(invalid)?;
+        let target = Target::of_key(&key);
+        if !head.headers.contains_key(HOST) {
+            head.headers.insert(HOST, host_header(&key).ok_or_else(|| invalid(InvalidRequest::Host))?);
+        }
+        let connect = (head.method == Method::CONNECT).then(|| {
+            let host = head.headers.get(HOST)?;
+            Authority::try_from(host.as_bytes()).ok()
+        });
+        if connect == Some(None) {
+            return Err(invalid(InvalidRequest::Authority));
+        }
+        let route = dialer.proxy.route(&head.uri);
+        if let Some(route) = &route {
+            let is_shared = route.takes_requests_for(scheme);
+            key = key.through(&route.uri, is_shared);
+            if let (true, Some(auth)) = (is_shared, &route.auth) {
+                head.headers.entry(PROXY_AUTHORIZATION).or_insert_with(|| auth.clone());
+            }
+        }
+        if scheme == Scheme::Https && head.headers.contains_key(UPGRADE) {
+            key = key.with_http1_only();
+        }
+        if !settings.pool.keeps_alive && !says(&head.headers, &CONNECTION, "close") {
+            head.headers.append(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let body = Source::new(body.0);
+        let trace = head.extensions.remove::<RequestTrace>().map(|trace| trace.0);
+        Ok(Self {
+            expects_continue: !body.is_empty() && says(&head.headers, &EXPECT, "100-continue"),
+            is_idempotent: is_idempotent(&head),
+            cancel: head.extensions.remove::<CancelOn>().map(|cancel| cancel.0),
+            trace: trace.or_else(|| settings.trace.clone()),
+            key,
+            body,
+            head: Some(head),
+            target,
+            route,
+            connect: connect.flatten(),
+        })
+    }
+
+    /// What a dial for this request is told.
+    pub(crate) fn order(&self) -> Order {
+        Order {
+            key: self.key.clone(),
+            target: self.target.clone(),
+            route: self.route.clone(),
+            values: self.head.as_ref().map(|head| head.extensions.clone()).unwrap_or_default(),
+            trace: self.trace.clone(),
+        }
+    }
+
+    /// The head of one attempt, in the form that its protocol wants. It is kept for another attempt if `keeps`.
+    pub(crate) fn head(&mut self, is_http1: bool, keeps: bool) -> Result<Parts, Error> {
+        let kept = if keeps { self.head.clone() } else { self.head.take() };
+        let Some(mut head) = kept else { return Err(Error::new(ErrorKind::ClosedByPeer)) };
+        if !is_http1 {
+            head.version = Version::HTTP_2;
+            head.headers.remove(CONNECTION);
+            if let Some(host) = head.headers.remove(HOST) {
+                head.uri = with_host(head.uri, &host);
+            }
+            return Ok(head);
+        }
+        head.version = Version::HTTP_11;
+        let is_shared_proxy =
+            self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.target.scheme));
+        if let Some(authority) = &self.connect {
+            head.uri = Uri::from(authority.clone());
+        } else if !is_shared_proxy {
+            let path = head.uri.into_parts().path_and_query;
+            head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        }
+        Ok(head)
+    }
+}
+
+/// HTTP/2 has the host in the request line; a `Host` that the caller chose goes there.
+fn with_host(uri: Uri, host: &HeaderValue) -> Uri {
+    let is_same = uri.authority().is_some_and(|authority| authority.as_str().as_bytes() == host.as_bytes());
+    let Some(authority) = Authority::try_from(host.as_bytes()).ok().filter(|_| !is_same) else { return uri };
+    let mut parts = uri.clone().into_parts();
+    parts.authority = Some(authority);
+    Uri::from_parts(parts).unwrap_or(uri)
+}
+
+/// Go's rule: the method promises it, or the caller does.
+fn is_idempotent(head: &Parts) -> bool {
+    const KEY: HeaderName = HeaderName::from_static("idempotency-key");
+    const OLD_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
+    matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE)
+        || head.headers.contains_key(KEY)
+        || head.headers.contains_key(OLD_KEY)
+}
+
+/// Whether one of the header's comma-separated values is this one.
+fn says(headers: &HeaderMap, name: &HeaderName, value: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .any(|line| line.split(',').any(|part| part.trim().eq_ignore_ascii_case(value)))
+}
+
+/// Whether a response says that its connection will be closed.
+pub(super) fn says_close(headers: &HeaderMap) -> bool {
+    says(headers, &CONNECTION, "close")
+}
+
+fn check_length(headers: &HeaderMap, body: &RequestBody) -> Result<(), InvalidRequest> {
+    let Some(said) = headers.get(CONTENT_LENGTH) else { return Ok(()) };
+    let said = said.to_str().ok().and_then(|said| said.parse::<u64>().ok());
+    let said = said.ok_or(InvalidRequest::ContentLength)?;
+    match body.exact_len() {
+        Some(len) if len != said => Err(InvalidRequest::ContentLength),
+        _ => Ok(()),
+    }
+}
+
+fn host_header(key: &ConnKey) -> Option<HeaderValue> {
+    HeaderValue::from_str(key.authority().as_str()).ok()
+}

@@ -1,0 +1,9 @@
+//! Behaviour of the transport through its public face: over pipes inside the process with paused time where nothing
+//! else is needed, over real sockets in `sockets.rs`. Which test stands for which of Go's behaviours:
+//! `docs/http-behaviours.md`.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
+
+mod support;
+
+mod reuse;

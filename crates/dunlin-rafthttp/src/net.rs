@@ -1,0 +1,17 @@
+//! The shells around the decisions of [`core`](crate::core): sockets, tasks and timers, nothing that could be decided
+//! without them.
+//!
+//! - `server.rs` answers the peers, `serve.rs` accepts their connections; `outgoing.rs` is the endless response that a
+//!   peer reads its messages from.
+//! - `reader.rs` reads ours from the peers, `pipeline.rs` posts single messages, `snapshot.rs` whole snapshots.
+//! - `link.rs` is what they share of one peer, `inbox.rs` what came from it and waits for Raft.
+
+pub(crate) mod headers;
+pub(crate) mod inbox;
+pub(crate) mod link;
+pub(crate) mod outgoing;
+pub(crate) mod pipeline;
+pub(crate) mod reader;
+pub(crate) mod serve;
+pub(crate) mod server;
+pub(crate) mod snapshot;

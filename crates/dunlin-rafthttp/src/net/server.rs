@@ -1,0 +1,259 @@
+//! Answers the peers. Section "Endpoints" of `docs/protocol/raft.md`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::Incoming as RequestBytes;
+use tokio::time::timeout;
+
+use super::headers::{self, CLUSTER_ID_MISMATCH, INCOMPATIBLE_VERSION};
+use super::link::Link;
+use super::outgoing::Outgoing;
+use super::snapshot::Incoming;
+use crate::codec::{SnapshotDecoder, SnapshotError, SnapshotEvent};
+use crate::config::Node;
+use crate::core::{MemberId, PeerUrls, StreamKind};
+use crate::raft::ProcessError;
+use crate::raftpb::{self, Message, MessageType};
+
+/// The body of an answer.
+pub type AnswerBody = UnsyncBoxBody<Bytes, std::convert::Infallible>;
+type Answer = Response<AnswerBody>;
+
+/// Answers one request.
+pub(crate) async fn answer(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
+    let path = request.uri().path();
+    match path {
+        headers::PROBING_PATH => probing(),
+        headers::PIPELINE_PATH => in_cluster(&node, request, pipeline).await,
+        headers::SNAPSHOT_PATH => in_cluster(&node, request, snapshot).await,
+        _ => match path.strip_prefix(headers::STREAM_PATH).map(str::to_owned) {
+            Some(rest) => {
+                let mut answer = stream(&node, &request, &rest);
+                headers::answer_version(&node, &mut answer);
+                answer
+            }
+            None => refuse(StatusCode::NOT_FOUND, "404 page not found"),
+        },
+    }
+}
+
+fn refuse(status: StatusCode, text: &str) -> Answer {
+    let mut answer = Response::new(Full::from(format!("{text}\n")).boxed_unsync());
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}
+
+fn wrong_method(allowed: &'static str) -> Answer {
+    let mut answer = refuse(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
+}
+
+fn taken() -> Answer {
+    let mut answer = Response::new(Empty::new().boxed_unsync());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
+fn probing() -> Answer {
+    let now = "{}";
+    let mut answer = Response::new(Full::from(now).boxed_unsync());
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+/// Whether the two sides' versions and clusters go together; the refusal otherwise. A stranger is not told our cluster.
+fn check(node: &Node, headers: &http::HeaderMap) -> Result<(), Answer> {
+    let text = |name: &HeaderName| headers::text(headers, name);
+    let version = text(&headers::SERVER_VERSION);
+    let min_version = text(&headers::MIN_CLUSTER_VERSION);
+    let _ = (version, min_version);
+    if false {
+        return Err(refuse(StatusCode::PRECONDITION_FAILED, INCOMPATIBLE_VERSION));
+    }
+    if text(&headers::CLUSTER_ID) != Some(node.config.cluster_id.to_string().as_str()) {
+        return Err(refuse(StatusCode::PRECONDITION_FAILED, CLUSTER_ID_MISMATCH));
+    }
+    Ok(())
+}
+
+/// Somebody behind us may not know us as a peer, nor we them: their URLs let us answer until Raft says who they are.
+fn meet(node: &Arc<Node>, headers: &http::HeaderMap) -> Option<MemberId> {
+    let from = headers::text(headers, &headers::SERVER_FROM)?.parse::<MemberId>().ok()?;
+    if let Some(urls) = headers::text(headers, &headers::PEER_URLS) {
+        match PeerUrls::from_header(urls) {
+            Ok(urls) => node.meet(from, urls),
+            Err(error) => tracing::debug!(%from, %error, "a stranger's URLs are none"),
+        }
+    }
+    Some(from)
+}
+
+async fn in_cluster<F, Fut>(node: &Arc<Node>, request: Request<RequestBytes>, answer: F) -> Answer
+where
+    F: FnOnce(Arc<Node>, Request<RequestBytes>) -> Fut,
+    Fut: Future<Output = Answer>,
+{
+    if request.method() != Method::POST {
+        return wrong_method("POST");
+    }
+    if let Err(refusal) = check(node, request.headers()) {
+        return refusal;
+    }
+    meet(node, request.headers());
+    let mut answer = answer(node.clone(), request).await;
+    headers::answer_cluster(node, &mut answer);
+    answer
+}
+
+/// Each piece of a request's body must come in this time.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The next bytes of a request's body; an error when it fails, ends in something else or takes too long.
+async fn next_piece(body: &mut RequestBytes) -> Option<Result<Bytes, ()>> {
+    match timeout(PIECE_TIMEOUT, body.frame()).await {
+        Ok(None) => None,
+        Ok(Some(Ok(frame))) => Some(frame.into_data().map_err(drop)),
+        Ok(Some(Err(_))) | Err(_) => Some(Err(())),
+    }
+}
+
+async fn pipeline(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
+    let mut body = request.into_body();
+    let len_max = node.config.limits.message_len_max;
+    let mut bytes = BytesMut::new();
+    while let Some(piece) = next_piece(&mut body).await {
+        let Ok(piece) = piece else {
+            return refuse(StatusCode::BAD_REQUEST, "error reading raft message");
+        };
+        if piece.len() > len_max - bytes.len() {
+            return refuse(StatusCode::BAD_REQUEST, "error reading raft message");
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    let Ok(message) = raftpb::decode::<Message>(&bytes, &node.config.limits) else {
+        return refuse(StatusCode::BAD_REQUEST, "error unmarshalling raft message");
+    };
+    if let Some(link) = node.peer(MemberId(message.from)) {
+        link.traffic.received(bytes.len());
+    }
+    drop(bytes);
+    process(&node, message, "error processing raft message").await
+}
+
+async fn process(node: &Node, message: Message, failure: &str) -> Answer {
+    match node.process(message).await {
+        Ok(()) => taken(),
+        Err(ProcessError::Removed) => refuse(StatusCode::FORBIDDEN, &ProcessError::Removed.to_string()),
+        Err(error) => {
+            tracing::debug!(%error, "raft did not take a message");
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, failure)
+        }
+    }
+}
+
+async fn snapshot(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
+    match receive_snapshot(&node, request.into_body()).await {
+        Ok(message) => process(&node, message, "failed to process raft message").await,
+        Err(Refused::Head(error)) => {
+            refuse(StatusCode::BAD_REQUEST, &format!("failed to decode raft message ({error})"))
+        }
+        Err(Refused::WrongType) => refuse(StatusCode::BAD_REQUEST, "wrong raft message type"),
+        Err(Refused::Save(what)) => {
+            refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("failed to save KV snapshot ({what})"))
+        }
+    }
+}
+
+/// Why a snapshot is not taken.
+enum Refused {
+    Head(SnapshotError),
+    WrongType,
+    Save(&'static str),
+}
+
+async fn receive_snapshot(node: &Node, mut body: RequestBytes) -> Result<Message, Refused> {
+    let mut decoder = SnapshotDecoder::new(node.config.limits);
+    let mut head: Option<(Message, Incoming)> = None;
+    while let Some(piece) = next_piece(&mut body).await {
+        let piece = piece.map_err(|()| Refused::Save("the body was cut short"))?;
+        let mut input = &piece[..];
+        while let Some(event) = decoder.decode(&mut input).map_err(Refused::Head)? {
+            match (event, &mut head) {
+                (SnapshotEvent::Head(message), _) => {
+                    if !message.is(MessageType::Snap) {
+                        return Err(Refused::WrongType);
+                    }
+                    let Some(dir) = &node.config.snapshot_dir else {
+                        return Err(Refused::Save("this node takes no databases"));
+                    };
+                    let index = message.snapshot.metadata.index;
+                    let incoming = Incoming::begin(dir, index).await;
+                    let incoming = incoming.map_err(|error| save_failed(&error))?;
+                    head = Some((message, incoming));
+                }
+                (SnapshotEvent::Body(bytes), Some((_, incoming))) => {
+                    incoming.write(bytes).await.map_err(|error| save_failed(&error))?;
+                }
+                (SnapshotEvent::Body(_), None) => {}
+            }
+        }
+    }
+    decoder.handle_end().map_err(Refused::Head)?;
+    let Some((message, incoming)) = head else { return Err(Refused::Save("the body was cut short")) };
+    incoming.finish().await.map_err(|error| save_failed(&error))?;
+    Ok(message)
+}
+
+fn save_failed(error: &std::io::Error) -> Refused {
+    tracing::error!(%error, "a snapshot could not be saved");
+    Refused::Save("it could not be written")
+}
+
+fn stream(node: &Arc<Node>, request: &Request<RequestBytes>, rest: &str) -> Answer {
+    if request.method() != Method::GET {
+        return wrong_method("GET");
+    }
+    if let Err(refusal) = check(node, request.headers()) {
+        return refusal;
+    }
+    let mut answer = stream_in_cluster(node, request.headers(), rest);
+    headers::answer_cluster(node, &mut answer);
+    answer
+}
+
+fn stream_in_cluster(node: &Arc<Node>, request: &http::HeaderMap, rest: &str) -> Answer {
+    let (kind, from) = match rest.split_once('/') {
+        Some(("message", from)) => (StreamKind::Message, from),
+        Some(("msgapp", from)) => (StreamKind::MsgApp, from),
+        _ => return refuse(StatusCode::NOT_FOUND, "invalid path"),
+    };
+    let Ok(from) = from.parse::<MemberId>() else {
+        return refuse(StatusCode::NOT_FOUND, "invalid from");
+    };
+    if node.raft.is_id_removed(from) {
+        return refuse(StatusCode::GONE, "removed member");
+    }
+    let Some(link) = node.peer(from) else {
+        meet(node, request);
+        return refuse(StatusCode::NOT_FOUND, "error sender not found");
+    };
+    if headers::text(request, &headers::RAFT_TO) != Some(node.config.id.to_string().as_str()) {
+        return refuse(StatusCode::PRECONDITION_FAILED, "to field mismatch");
+    }
+    tracing::debug!(peer = %from, %kind, "the peer opened its stream");
+    opened(&link, kind)
+}
+
+fn opened(link: &Arc<Link>, kind: StreamKind) -> Answer {
+    Response::new(Outgoing::attach(link, kind).boxed_unsync())
+}

@@ -1,0 +1,275 @@
+//! The handle of a node's transport, and how it is set up.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::config::{Config, Critical, Node};
+use crate::core::{ClusterId, MemberId, PeerUrls, UrlError};
+use crate::limits::{RaftLimits, STOP_TIMEOUT};
+use crate::net::link::{Link, PeerTraffic};
+use crate::net::server::{AnswerBody, answer};
+use crate::net::snapshot::{self, Snapshot};
+use crate::raft::Raft;
+use crate::raftpb::Message;
+
+/// Sets up a [`Transport`].
+#[derive(Debug, Clone)]
+pub struct Builder {
+    config: Config,
+}
+
+impl Builder {
+    /// Our own URLs, told to peers so that one which does not know us can answer. Default: none are told.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] for the first one that will not do.
+    pub fn urls<'a>(mut self, urls: impl IntoIterator<Item = &'a str>) -> Result<Self, UrlError> {
+        self.config.urls = Some(PeerUrls::new(urls)?);
+        Ok(self)
+    }
+
+    /// The server's version that is announced. Peers of etcd refuse one below 3.0 and one that they do not know.
+    /// Default: [`SERVER_VERSION`](crate::limits::SERVER_VERSION).
+    #[must_use]
+    pub fn server_version(mut self, version: impl Into<String>) -> Self {
+        self.config.server_version = version.into();
+        self
+    }
+
+    /// How long a dial may take. Default: [`DIAL_TIMEOUT`](crate::limits::DIAL_TIMEOUT).
+    #[must_use]
+    pub const fn dial_timeout(mut self, limit: Duration) -> Self {
+        self.config.dial_timeout = limit;
+        self
+    }
+
+    /// How long a peer may take to answer a post. Default: [`POST_TIMEOUT`](crate::limits::POST_TIMEOUT).
+    #[must_use]
+    pub const fn post_timeout(mut self, limit: Duration) -> Self {
+        self.config.post_timeout = limit;
+        self
+    }
+
+    /// How long a socket may stand still. Default: [`SOCKET_TIMEOUT`](crate::limits::SOCKET_TIMEOUT); streams say every third of
+    /// that that they live.
+    #[must_use]
+    pub const fn socket_timeout(mut self, limit: Duration) -> Self {
+        self.config.socket_timeout = limit;
+        self
+    }
+
+    /// The pauses before a stream is dialed again: the first, and the longest. Default:
+    /// [`REDIAL_PAUSE_MIN`](crate::limits::REDIAL_PAUSE_MIN) and [`REDIAL_PAUSE_MAX`](crate::limits::REDIAL_PAUSE_MAX).
+    #[must_use]
+    pub const fn redial_pauses(mut self, min: Duration, max: Duration) -> Self {
+        (self.config.redial_pause_min, self.config.redial_pause_max) = (min, max);
+        self
+    }
+
+    /// What is taken from a peer, and sent to one. Default: [`RaftLimits::DEFAULT`].
+    #[must_use]
+    pub const fn limits(mut self, limits: RaftLimits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Where databases of snapshots are received. Default: they are refused.
+    #[must_use]
+    pub fn snapshot_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.config.snapshot_dir = Some(dir.into());
+        self
+    }
+
+    /// Starts it, on the runtime that this is called on. Peers are added to it, and it is served on a listener.
+    #[must_use]
+    pub fn start(self, raft: impl Raft) -> Transport {
+        Transport { node: Node::new(self.config, Arc::new(raft)) }
+    }
+}
+
+/// Sends Raft's messages to peers and gives Raft theirs. A clone is another handle on the same one.
+///
+/// Nothing here waits for a peer but [`stop`](Self::stop), and that not for long.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    node: Arc<Node>,
+}
+
+impl Transport {
+    /// The transport of one member of a cluster, to be set up.
+    #[must_use]
+    pub fn builder(id: MemberId, cluster_id: ClusterId) -> Builder {
+        Builder { config: Config::new(id, cluster_id) }
+    }
+
+    /// Accepts peers on a listener until `shutdown` is ready or the transport is stopped; their connections end with it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the listener; connections that are open end with the transport.
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        crate::net::serve::serve(self.node.clone(), listener, shutdown).await;
+    }
+
+    /// Answers one request of a peer, for those who serve other things on the same port. Paths are those that begin with
+    /// `/raft`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the request unanswered.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        answer(self.node.clone(), request).await
+    }
+
+    /// Sends messages to the members they are for, in order for each. It never waits: what does not fit is dropped, and
+    /// Raft is told.
+    pub fn send(&self, messages: impl IntoIterator<Item = Message>) {
+        for message in messages {
+            self.node.send(message);
+        }
+    }
+
+    /// Sends a snapshot with its database, beside everything else, and tells Raft what became of it.
+    ///
+    /// Returns whether it arrived; `false` too when its member is not known.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future breaks the transfer off without a report.
+    pub async fn send_snapshot(&self, snapshot: Snapshot) -> bool {
+        match self.node.peer(MemberId(snapshot.message.to)) {
+            Some(link) => snapshot::send(link, snapshot).await,
+            None => false,
+        }
+    }
+
+    /// Adds a member to talk with. One that is there already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] for the first URL that will not do.
+    pub fn add_peer<'a>(
+        &self,
+        id: MemberId,
+        urls: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), UrlError> {
+        self.node.add_peer(id, PeerUrls::new(urls)?);
+        Ok(())
+    }
+
+    /// Adds somebody who is to be posted to but is no member yet.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] for the first URL that will not do.
+    pub fn add_remote<'a>(
+        &self,
+        id: MemberId,
+        urls: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), UrlError> {
+        self.node.add_remote(id, PeerUrls::new(urls)?);
+        Ok(())
+    }
+
+    /// Says where a peer is reached from now on. An unknown one is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] for the first URL that will not do.
+    pub fn update_peer<'a>(
+        &self,
+        id: MemberId,
+        urls: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), UrlError> {
+        let urls = PeerUrls::new(urls)?;
+        if let Some(link) = self.node.peer(id) {
+            link.set_urls(urls);
+        }
+        Ok(())
+    }
+
+    /// Ends everything with a peer. One that is not there is none the worse for it.
+    pub fn remove_peer(&self, id: MemberId) {
+        let removed = self.node.peers_mut().remove(&id);
+        if let Some(link) = removed {
+            link.stop();
+        }
+    }
+
+    /// Ends everything with all peers.
+    pub fn remove_all_peers(&self) {
+        let removed = std::mem::take(&mut *self.node.peers_mut());
+        for link in removed.into_values() {
+            link.stop();
+        }
+    }
+
+    /// Since when a peer has been there without a break, by any of its channels; `None` when it is not, or not known.
+    #[must_use]
+    pub fn active_since(&self, id: MemberId) -> Option<Instant> {
+        self.node.peer(id).and_then(|link| link.peer().status().active_since())
+    }
+
+    /// Peers that are there.
+    #[must_use]
+    pub fn active_peers(&self) -> usize {
+        let peers = self.node.peers();
+        peers.values().filter(|link| link.peer().status().active_since().is_some()).count()
+    }
+
+    /// What went to and came from a peer.
+    #[must_use]
+    pub fn traffic(&self, id: MemberId) -> Option<PeerTraffic> {
+        self.node.peer(id).map(|link| link.traffic.look())
+    }
+
+    /// Drops everything to and from a peer, as if the network did: for tests.
+    pub fn cut(&self, id: MemberId) {
+        if let Some(link) = self.node.peer(id) {
+            link.peer().pause();
+        }
+    }
+
+    /// Undoes [`cut`](Self::cut).
+    pub fn mend(&self, id: MemberId) {
+        if let Some(link) = self.node.peer(id) {
+            link.peer().resume();
+        }
+    }
+
+    /// What makes it necessary to stop this node; `None` while there is nothing.
+    #[must_use]
+    pub fn critical(&self) -> watch::Receiver<Option<Critical>> {
+        self.node.critical.subscribe()
+    }
+
+    /// Ends everything. It takes a second at most, whatever hangs.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was begun goes on.
+    pub async fn stop(&self) {
+        self.node.stop.cancel();
+        let mut links: Vec<Arc<Link>> = std::mem::take(&mut *self.node.remotes_mut()).into_values().collect();
+        links.extend(std::mem::take(&mut *self.node.peers_mut()).into_values());
+        let ended = async {
+            for link in &links {
+                link.stop();
+            }
+            for link in &links {
+                link.tasks.wait().await;
+            }
+        };
+        if timeout(STOP_TIMEOUT, ended).await.is_err() {
+            tracing::warn!("the transport stopped before all of its tasks had");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Snapshots with their databases, from member to member over sockets.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use dunlin_rafthttp::raftpb::{Message, MessageType, Snapshot as RaftSnapshot, SnapshotMetadata};
+use dunlin_rafthttp::{MemberId, Snapshot, SnapshotStatus, snapshot_file_name};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use crate::members::{Member, Told, message};
+
+fn snapshot(database: impl AsyncRead + Send + 'static, database_len: u64) -> Snapshot {
+    let metadata = SnapshotMetadata { index: 7, term: 1, ..SnapshotMetadata::default() };
+    let message = Message {
+        snapshot: RaftSnapshot { metadata, ..RaftSnapshot::default() },
+        ..message(MessageType::Snap)
+    };
+    Snapshot { message, database: Box::pin(database), database_len }
+}
+
+/// A sender, and a receiver with a folder of its own.
+async fn members() -> (Member, Member, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let sender = Member::start(1).await;
+    let receiver = Member::start_with(2, |builder| builder.snapshot_dir(dir.path())).await;
+    sender.transport.add_peer(MemberId(2), [receiver.url.as_str()]).unwrap();
+    (sender, receiver, dir)
+}
+
+fn files(dir: &tempfile::TempDir) -> Vec<String> {
+    let entries = std::fs::read_dir(dir.path()).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+async fn next_status(member: &mut Member) -> SnapshotStatus {
+    loop {
+        if let Some(Told::Snapshot(_, status)) = member.told.recv().await {
+            return status;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_database_is_whole_in_its_file_before_raft_hears_of_it() {
+    let (mut sender, mut receiver, dir) = members().await;
+    let database: Vec<u8> = (0..300_000_u32).map(|byte| byte.to_le_bytes()[0]).collect();
+    let sent = snapshot(std::io::Cursor::new(database.clone()), database.len() as u64);
+    let expected = sent.message.clone();
+    let sending = sender.transport.clone();
+    let arrived = tokio::spawn(async move { sending.send_snapshot(sent).await });
+    assert_eq!(receiver.next_message().await, expected);
+    assert_eq!(std::fs::read(dir.path().join(snapshot_file_name(7))).unwrap(), database);
+    assert!(arrived.await.unwrap());
+    assert_eq!(next_status(&mut sender).await, SnapshotStatus::Finished);
+}
+
+/// Fails after its first bytes.
+struct Broken(bool);
+
+impl AsyncRead for Broken {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if std::mem::replace(&mut self.0, true) {
+            return Poll::Ready(Err(std::io::Error::other("disk")));
+        }
+        buf.put_slice(b"begin");
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_another_length_or_with_an_error_leaves_no_file_and_is_reported() {
+    let (mut sender, mut receiver, dir) = members().await;
+    let rows = [snapshot(&b"hello"[..], 10_000), snapshot(&b"hello"[..], 1), snapshot(Broken(false), 10_000)];
+    for sent in rows {
+        assert!(!sender.transport.send_snapshot(sent).await);
+        assert_eq!(next_status(&mut sender).await, SnapshotStatus::Failed);
+    }
+    // The receiver notices the end of a transfer a moment later.
+    for _ in 0..200 {
+        if files(&dir).is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(files(&dir), Vec::<String>::new());
+    assert!(receiver.told.try_recv().is_err(), "raft heard of a snapshot that did not arrive");
+}
+
+#[tokio::test]
+async fn a_node_without_a_folder_refuses_databases() {
+    let (sender, receiver) = (Member::start(1).await, Member::start(2).await);
+    sender.transport.add_peer(MemberId(2), [receiver.url.as_str()]).unwrap();
+    assert!(!sender.transport.send_snapshot(snapshot(&b"hello"[..], 5)).await);
+}

@@ -1,0 +1,29 @@
+//! Two transports over real sockets on the loopback.
+
+use std::time::Duration;
+
+use dunlin_rafthttp::MemberId;
+use tokio::time::timeout;
+
+use crate::members::{Member, pair, samples};
+
+#[tokio::test]
+async fn every_kind_of_message_arrives_as_it_was_sent() {
+    let (one, mut two) = pair().await;
+    for message in samples() {
+        one.transport.send([message.clone()]);
+        assert_eq!(two.next_message().await, message);
+    }
+    one.transport.stop().await;
+    two.transport.stop().await;
+}
+
+#[tokio::test]
+async fn a_removed_member_is_told_so_and_the_word_is_kept() {
+    let (one, two) = (Member::start(1).await, Member::start(2).await);
+    two.removed.lock().unwrap().push(MemberId(1));
+    one.transport.add_peer(MemberId(2), [two.url.as_str()]).unwrap();
+    let mut critical = one.transport.critical();
+    let told = timeout(Duration::from_secs(5), critical.wait_for(Option::is_some)).await.unwrap();
+    assert!(told.is_ok());
+}
