@@ -12,6 +12,7 @@ mod tests;
 /// The arrows of the workspace. A crate that is not named here may not exist.
 const ARROWS: [Arrows; 9] = [
     Arrows::of("dunlin-wire", &[], &[]),
+    Arrows::of("dunlin-rafthttp", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
     Arrows::of("dunlin-http", &[], &[]),
     Arrows::of("dunlin-macros", &[], &[]),

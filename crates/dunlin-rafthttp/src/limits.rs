@@ -1,0 +1,52 @@
+//! Every bound of this crate, each with its reason.
+
+/// The longest message taken and written unless told otherwise: where etcd's reader of the message stream stops.
+pub const MESSAGE_LEN_MAX_DEFAULT: usize = 512 * 1024 * 1024;
+
+/// The longest message before a database unless told otherwise: where the newest etcd stops. It holds the membership, which takes
+/// some KiB; the database comes behind it.
+pub const SNAPSHOT_MESSAGE_LEN_MAX_DEFAULT: usize = 64 * 1024 * 1024;
+
+/// The most entries of one message unless told otherwise: an etcd leader puts at most 1 MiB into one, and the shortest entry with a
+/// term and an index has four bytes.
+pub const ENTRIES_MAX_DEFAULT: usize = 256 * 1024;
+
+/// The most members of one configuration unless told otherwise, all its lists together: a cluster has a handful, and twice that
+/// while it changes.
+pub const MEMBERS_MAX_DEFAULT: usize = 1024;
+
+/// How deep unknown fields may nest as groups: no dialect has a group at all, and each level costs stack where they are skipped.
+pub const GROUP_DEPTH_MAX: usize = 16;
+
+/// The first buffer of what did not come in one piece; it then grows with the bytes that really came.
+pub const GATHERED_LEN_START: usize = 64;
+
+/// What is taken from a peer before it is given up on, and what is sent to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RaftLimits {
+    /// Bytes of one message; of the entries of one append together where they come without a message around them.
+    pub message_len_max: usize,
+    /// Bytes of the message before a database, where that is less than `message_len_max`.
+    pub snapshot_message_len_max: usize,
+    /// Entries of one message or append. They bound memory that the length does not: an empty entry has two bytes on the wire and
+    /// over fifty here.
+    pub entries_max: usize,
+    /// Members of the configuration in a message, all lists together, and steps of one change of it.
+    pub members_max: usize,
+}
+
+impl RaftLimits {
+    /// The defaults, for a constant.
+    pub const DEFAULT: Self = Self {
+        message_len_max: MESSAGE_LEN_MAX_DEFAULT,
+        snapshot_message_len_max: SNAPSHOT_MESSAGE_LEN_MAX_DEFAULT,
+        entries_max: ENTRIES_MAX_DEFAULT,
+        members_max: MEMBERS_MAX_DEFAULT,
+    };
+}
+
+impl Default for RaftLimits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,9 @@
+//! Tests of the public API of dunlin-rafthttp, in one binary: golden vectors, captured traffic, dialects and properties.
+#![cfg(test)]
+
+mod any;
+mod captured;
+mod captures;
+mod dialects;
+mod golden;
+mod properties;
