@@ -10,7 +10,7 @@ use super::Finding;
 mod tests;
 
 /// The arrows of the workspace. A crate that is not named here may not exist.
-const ARROWS: [Arrows; 9] = [
+const ARROWS: [Arrows; 10] = [
     Arrows::of("dunlin-wire", &[], &[]),
     Arrows::of("dunlin-rafthttp", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
