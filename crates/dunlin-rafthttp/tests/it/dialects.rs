@@ -112,11 +112,22 @@ fn unknown_fields_of_every_wire_type_are_skipped() {
 
 #[test]
 fn lists_of_members_are_read_packed_and_one_by_one_and_mixed() {
-    let members = ConfState { voters: vec![1, 300, 2], learners: vec![7], ..ConfState::default() };
-    for digits in ["0801 08ac02 0802 1007 2800", "0a04 01ac0202 1201 07", "0a01 01 08ac02 0a01 02 1007"] {
+    let members = ConfState {
+        voters: vec![1, 300, 2],
+        learners: vec![7],
+        voters_outgoing: vec![1, 2],
+        learners_next: vec![3, 4],
+        auto_leave: true,
+    };
+    let ours = "0801 08ac02 0802 1007 1801 1802 2003 2004 2801";
+    for digits in [
+        ours,
+        "0a04 01ac0202 1201 07 1a02 0102 2202 0304 2801",
+        "0a01 01 08ac02 0a01 02 1007 1801 1a01 02 2003 2201 04 2801",
+    ] {
         assert_eq!(read::<ConfState>(digits), members, "{digits}");
     }
-    assert_eq!(written(&members), hex("0801 08ac02 0802 1007 2800"), "ours is one by one");
+    assert_eq!(written(&members), hex(ours), "ours is one by one");
 }
 
 #[test]

@@ -74,6 +74,14 @@ fn message_over_a_limit_is_refused_and_nothing_is_written() {
     assert_refused(&message, EncodeError::TooManyMembers { members: 3, members_max: 2 });
 }
 
+#[test]
+fn message_of_the_longest_length_is_written_and_read() {
+    let message = Message { context: vec![0; 32].into(), ..Message::default() };
+    let mut out = BytesMut::new();
+    encode_message(&message, &LIMITS, &mut out).expect("it is just short enough");
+    assert_eq!((out.len(), decode(&out)), (8 + 64, Ok(Some(StreamEvent::Message(message)))));
+}
+
 fn assert_refused(message: &Message, expected: EncodeError) {
     let mut out = BytesMut::from(&b"before"[..]);
     assert_eq!(encode_message(message, &LIMITS, &mut out), Err(expected));

@@ -146,6 +146,14 @@ fn entries_of_one_append_are_limited_together() {
 }
 
 #[test]
+fn whole_message_of_the_longest_length_is_taken_and_one_byte_more_is_not() {
+    let mut decoder = MsgAppDecoder::new(ENDS, LIMITS);
+    assert_eq!(decoder.decode(&mut [&[MESSAGE], number(100).as_slice()].concat().as_slice()), Ok(None));
+    let expected = MsgAppError::MessageTooLong { message_len: 101, message_len_max: 100 };
+    assert_eq!(refused(&[&[MESSAGE], &number(101)]), expected);
+}
+
+#[test]
 fn refused_message_leaves_output_and_place_as_they_were() {
     let mut encoder = MsgAppEncoder::new(ENDS, LIMITS);
     encode(&mut encoder, &append(5, 7, 1));

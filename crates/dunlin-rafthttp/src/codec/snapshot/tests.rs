@@ -53,6 +53,8 @@ fn length_over_the_limit_is_an_error_before_anything_is_kept_for_it() {
     assert_eq!(refused(&[0, 0, 0, 0, 0, 0, 0, 41]), expected);
     let expected = SnapshotError::MessageTooLong { message_len: u64::MAX, message_len_max: 40 };
     assert_eq!(refused(&[0xFF; 8]), expected);
+    let longest = SnapshotDecoder::new(LIMITS).decode(&mut [0, 0, 0, 0, 0, 0, 0, 40].as_slice());
+    assert_eq!(longest, Ok(None));
 }
 
 #[test]
