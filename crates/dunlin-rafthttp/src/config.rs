@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{ClusterId, MemberId, PeerConfig, PeerUrls, QueueLimits};
+use crate::core::{ClusterId, MemberId, PeerConfig, PeerUrls, QueueLimits, UrlError};
 use crate::limits::{self, RaftLimits};
 use crate::net::link::{Clients, Link};
+use crate::net::tls::PeerTls;
 use crate::net::{pipeline, reader};
 use crate::raft::{ErasedRaft, ProcessError};
 use crate::raftpb::Message;
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) redial_pause_min: Duration,
     pub(crate) redial_pause_max: Duration,
     pub(crate) snapshot_dir: Option<PathBuf>,
+    /// `None`: plain text, as was asked for.
+    pub(crate) tls: Option<PeerTls>,
 }
 
 impl Config {
@@ -57,6 +60,7 @@ impl Config {
             redial_pause_min: limits::REDIAL_PAUSE_MIN,
             redial_pause_max: limits::REDIAL_PAUSE_MAX,
             snapshot_dir: None,
+            tls: None,
         }
     }
 }
@@ -121,6 +125,15 @@ impl Node {
         self.peers().get(&id).cloned()
     }
 
+    /// With TLS no peer is spoken to in plain text, nor the other way round.
+    pub(crate) fn check_scheme(&self, urls: &PeerUrls) -> Result<(), UrlError> {
+        let scheme = if self.config.tls.is_some() { "https" } else { "http" };
+        match urls.iter().find(|url| url.scheme_str() != Some(scheme)) {
+            Some(url) => Err(UrlError::Security { scheme, url: url.to_string() }),
+            None => Ok(()),
+        }
+    }
+
     /// Sends one message: to a peer, else to a remote, else nowhere.
     pub(crate) fn send(&self, message: Message) {
         let to = MemberId(message.to);
@@ -169,7 +182,7 @@ impl Node {
 
     /// Somebody of our cluster is not known to us: they can be answered from now on.
     pub(crate) fn meet(self: &Arc<Self>, id: MemberId, urls: PeerUrls) {
-        if self.raft.is_id_removed(id) {
+        if self.raft.is_id_removed(id) || self.check_scheme(&urls).is_err() {
             return;
         }
         self.add_remote(id, urls);
@@ -184,7 +197,7 @@ impl Node {
             return;
         }
         tracing::info!(remote = %id, %urls, "met somebody who is no peer yet");
-        let link = Link::new(id, urls, self, (Clients::new(&self.config), true));
+        let link = Link::new(id, urls, self, (Clients::new(&self.config, id), true));
         spawn_posting(&link);
         remotes.insert(id, link);
     }
@@ -194,7 +207,7 @@ impl Node {
         if peers.contains_key(&id) || id == self.config.id || self.stop.is_cancelled() {
             return;
         }
-        let link = Link::new(id, urls, self, (Clients::new(&self.config), false));
+        let link = Link::new(id, urls, self, (Clients::new(&self.config, id), false));
         spawn_posting(&link);
         for kind in crate::core::StreamKind::ALL {
             link.tasks.spawn(reader::run(link.clone(), kind));
@@ -220,14 +233,18 @@ fn spawn_posting(link: &Arc<Link>) {
 }
 
 impl Clients {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn new(config: &Config, id: MemberId) -> Self {
         use dunlin_http::{MaxIdlePerHost, OnCancelDial, Protocols, Transport};
         let builder = || {
-            Transport::builder()
+            let builder = Transport::builder()
                 .protocols(Protocols::Http1)
                 .dial_timeout(config.dial_timeout)
                 .write_timeout(config.socket_timeout)
-                .on_cancel_dial(OnCancelDial::Abort)
+                .on_cancel_dial(OnCancelDial::Abort);
+            match &config.tls {
+                Some(tls) => tls.apply(builder, id),
+                None => builder,
+            }
         };
         let at_once = limits::PIPELINE_WORKERS + 1;
         Self {

@@ -39,5 +39,6 @@ pub use limits::RaftLimits;
 pub use net::link::PeerTraffic;
 pub use net::server::AnswerBody;
 pub use net::snapshot::{Snapshot, file_name as snapshot_file_name};
+pub use net::tls::PeerTls;
 pub use raft::{ProcessError, Raft, SnapshotStatus};
-pub use transport::{Builder, Transport};
+pub use transport::{Builder, StartError, Transport};

@@ -115,3 +115,6 @@ pub const MIN_CLUSTER_VERSION: &str = "3.0.0";
 
 /// How long a stop waits for tasks that were told to end.
 pub const STOP_TIMEOUT: Duration = Duration::from_millis(900);
+
+/// How long a TLS handshake may take.
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);

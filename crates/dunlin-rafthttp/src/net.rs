@@ -4,6 +4,7 @@
 //! - `server.rs` answers the peers, `serve.rs` accepts their connections; `outgoing.rs` is the endless response that a
 //!   peer reads its messages from.
 //! - `reader.rs` reads ours from the peers, `pipeline.rs` posts single messages, `snapshot.rs` whole snapshots.
+//! - `tls.rs` knows who a peer can prove to be.
 //! - `link.rs` is what they share of one peer, `inbox.rs` what came from it and waits for Raft.
 
 pub(crate) mod headers;
@@ -15,3 +16,4 @@ pub(crate) mod reader;
 pub(crate) mod serve;
 pub(crate) mod server;
 pub(crate) mod snapshot;
+pub(crate) mod tls;

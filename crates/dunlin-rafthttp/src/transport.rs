@@ -16,6 +16,7 @@ use crate::limits::{RaftLimits, STOP_TIMEOUT};
 use crate::net::link::{Link, PeerTraffic};
 use crate::net::server::{AnswerBody, answer};
 use crate::net::snapshot::{self, Snapshot};
+use crate::net::tls::{Identity, PeerTls};
 use crate::raft::Raft;
 use crate::raftpb::Message;
 
@@ -23,6 +24,18 @@ use crate::raftpb::Message;
 #[derive(Debug, Clone)]
 pub struct Builder {
     config: Config,
+    is_plain_text: bool,
+}
+
+/// Why a transport does not start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// It has neither TLS nor leave to go without.
+    #[error(
+        "peers need TLS (`tls`), or leave to speak in plain text on a network that is trusted (`plain_text`)"
+    )]
+    NoSecurity,
 }
 
 impl Builder {
@@ -88,10 +101,30 @@ impl Builder {
         self
     }
 
-    /// Starts it, on the runtime that this is called on. Peers are added to it, and it is served on a listener.
+    /// Speaks TLS with every peer, and takes each at the word of its certificate. URLs must begin with `https`.
     #[must_use]
-    pub fn start(self, raft: impl Raft) -> Transport {
-        Transport { node: Node::new(self.config, Arc::new(raft)) }
+    pub fn tls(mut self, tls: PeerTls) -> Self {
+        self.config.tls = Some(tls);
+        self
+    }
+
+    /// Speaks in plain text: whoever reaches the port may say to be any member. For tests, and for networks that are trusted.
+    #[must_use]
+    pub const fn plain_text(mut self) -> Self {
+        self.is_plain_text = true;
+        self
+    }
+
+    /// Starts it, on the runtime that this is called on. Peers are added to it, and it is served on a listener.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when it is not safe to.
+    pub fn start(self, raft: impl Raft) -> Result<Transport, StartError> {
+        if self.config.tls.is_none() && !self.is_plain_text {
+            return Err(StartError::NoSecurity);
+        }
+        Ok(Transport { node: Node::new(self.config, Arc::new(raft)) })
     }
 }
 
@@ -107,7 +140,7 @@ impl Transport {
     /// The transport of one member of a cluster, to be set up.
     #[must_use]
     pub fn builder(id: MemberId, cluster_id: ClusterId) -> Builder {
-        Builder { config: Config::new(id, cluster_id) }
+        Builder { config: Config::new(id, cluster_id), is_plain_text: false }
     }
 
     /// Accepts peers on a listener until `shutdown` is ready or the transport is stopped; their connections end with it.
@@ -119,14 +152,14 @@ impl Transport {
         crate::net::serve::serve(self.node.clone(), listener, shutdown).await;
     }
 
-    /// Answers one request of a peer, for those who serve other things on the same port. Paths are those that begin with
-    /// `/raft`.
+    /// Answers one request of a peer, for those who serve other things on the same port and know themselves who may come in.
+    /// Paths are those that begin with `/raft`.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future leaves the request unanswered.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
-        answer(self.node.clone(), request).await
+        answer(self.node.clone(), Identity::Trusted, request).await
     }
 
     /// Sends messages to the members they are for, in order for each. It never waits: what does not fit is dropped, and
@@ -161,7 +194,8 @@ impl Transport {
         id: MemberId,
         urls: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), UrlError> {
-        self.node.add_peer(id, PeerUrls::new(urls)?);
+        let urls = self.checked(urls)?;
+        self.node.add_peer(id, urls);
         Ok(())
     }
 
@@ -175,7 +209,8 @@ impl Transport {
         id: MemberId,
         urls: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), UrlError> {
-        self.node.add_remote(id, PeerUrls::new(urls)?);
+        let urls = self.checked(urls)?;
+        self.node.add_remote(id, urls);
         Ok(())
     }
 
@@ -189,11 +224,17 @@ impl Transport {
         id: MemberId,
         urls: impl IntoIterator<Item = &'a str>,
     ) -> Result<(), UrlError> {
-        let urls = PeerUrls::new(urls)?;
+        let urls = self.checked(urls)?;
         if let Some(link) = self.node.peer(id) {
             link.set_urls(urls);
         }
         Ok(())
+    }
+
+    fn checked<'a>(&self, urls: impl IntoIterator<Item = &'a str>) -> Result<PeerUrls, UrlError> {
+        let urls = PeerUrls::new(urls)?;
+        self.node.check_scheme(&urls)?;
+        Ok(urls)
     }
 
     /// Ends everything with a peer. One that is not there is none the worse for it.

@@ -51,6 +51,14 @@ pub enum UrlError {
         /// The text.
         url: String,
     },
+    /// One does not have the scheme that this node speaks with its peers.
+    #[error("peers are spoken to by {scheme} only: {url}")]
+    Security {
+        /// The scheme.
+        scheme: &'static str,
+        /// The text.
+        url: String,
+    },
     /// One has a path or a query.
     #[error("a peer's URL must have no path: {url}")]
     Path {

@@ -1,5 +1,6 @@
 //! Accepts the peers' connections, with a bound on how many and on how long each may be silent.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +11,13 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::server::answer;
+use super::tls::Identity;
 use crate::config::Node;
 use crate::limits::{CONNECTIONS_MAX, SOCKET_TIMEOUT};
 
 /// Accepts until `shutdown` is ready or the transport is stopped, and waits shortly for what runs.
 pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    warn_if_open(&node, &listener);
     let connections = TaskTracker::new();
     let stop = node.stop.child_token();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -48,16 +51,38 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: impl
     connections.wait().await;
 }
 
+/// Plain text is for networks that one trusts, and the internet is none.
+fn warn_if_open(node: &Node, listener: &TcpListener) {
+    let Ok(addr) = listener.local_addr() else { return };
+    let is_near = match addr.ip() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    };
+    if node.config.tls.is_none() && !is_near {
+        tracing::warn!(%addr, "peers are served in plain text on an address that strangers may reach; set up TLS");
+    }
+}
+
 /// Without descriptors, trying again at once would only burn a processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 async fn serve_connection(node: Arc<Node>, stream: TcpStream) {
     // A socket that cannot be set up works all the same, if slower.
     stream.set_nodelay(true).ok();
+    let (io, identity): (Box<dyn dunlin_http::dial::Io>, _) = match &node.config.tls {
+        None => (Box::new(stream), Identity::Trusted),
+        Some(tls) => match tls.accept(stream).await {
+            Ok((stream, identity)) => (Box::new(stream), identity),
+            Err(error) => {
+                tracing::warn!(%error, "a connection was refused by TLS");
+                return;
+            }
+        },
+    };
     // A peer sends nothing on a stream that it reads, so only writes have a limit; requests have their own.
-    let io = DeadlineIo::new(stream, None, Some(SOCKET_TIMEOUT));
+    let io = DeadlineIo::new(io, None, Some(SOCKET_TIMEOUT));
     let service = hyper::service::service_fn(move |request| {
-        let answering = answer(node.clone(), request);
+        let answering = answer(node.clone(), identity.clone(), request);
         async move { Ok::<_, std::convert::Infallible>(answering.await) }
     });
     let served = hyper::server::conn::http1::Builder::new()

@@ -15,6 +15,7 @@ use super::headers::{self, CLUSTER_ID_MISMATCH, INCOMPATIBLE_VERSION};
 use super::link::Link;
 use super::outgoing::Outgoing;
 use super::snapshot::Incoming;
+use super::tls::Identity;
 use crate::codec::{SnapshotDecoder, SnapshotError, SnapshotEvent};
 use crate::config::Node;
 use crate::core::{MemberId, PeerUrls, StreamKind};
@@ -26,8 +27,11 @@ pub type AnswerBody = UnsyncBoxBody<Bytes, std::convert::Infallible>;
 type Answer = Response<AnswerBody>;
 
 /// Answers one request.
-pub(crate) async fn answer(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
+pub(crate) async fn answer(node: Arc<Node>, identity: Identity, request: Request<RequestBytes>) -> Answer {
     let path = request.uri().path();
+    if path != headers::PROBING_PATH && !is_who_they_say(&identity, &request) {
+        return refuse(StatusCode::UNAUTHORIZED, "the certificate is not that of this member");
+    }
     match path {
         headers::PROBING_PATH => probing(),
         headers::PIPELINE_PATH => in_cluster(&node, request, pipeline).await,
@@ -41,6 +45,21 @@ pub(crate) async fn answer(node: Arc<Node>, request: Request<RequestBytes>) -> A
             None => refuse(StatusCode::NOT_FOUND, "404 page not found"),
         },
     }
+}
+
+/// Whether the sender can prove to be the member that it says it is.
+fn is_who_they_say(identity: &Identity, request: &Request<RequestBytes>) -> bool {
+    if matches!(identity, Identity::Trusted) {
+        return true;
+    }
+    let from = headers::text(request.headers(), &headers::SERVER_FROM);
+    let from = from.and_then(|from| from.parse::<MemberId>().ok());
+    let reads_as = request
+        .uri()
+        .path()
+        .strip_prefix(headers::STREAM_PATH)
+        .map(|rest| rest.rsplit('/').next().and_then(|id| id.parse::<MemberId>().ok()));
+    from.is_some_and(|from| identity.may_be(from) && reads_as.is_none_or(|reader| reader == Some(from)))
 }
 
 fn refuse(status: StatusCode, text: &str) -> Answer {
@@ -128,6 +147,8 @@ async fn next_piece(body: &mut RequestBytes) -> Option<Result<Bytes, ()>> {
 }
 
 async fn pipeline(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
+    let from = headers::text(request.headers(), &headers::SERVER_FROM);
+    let from = from.and_then(|from| from.parse::<MemberId>().ok());
     let mut body = request.into_body();
     let len_max = node.config.limits.message_len_max;
     let mut bytes = BytesMut::new();
@@ -143,6 +164,10 @@ async fn pipeline(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
     let Ok(message) = raftpb::decode::<Message>(&bytes, &node.config.limits) else {
         return refuse(StatusCode::BAD_REQUEST, "error unmarshalling raft message");
     };
+    // A member speaks for itself. It said who it is, and with TLS it has proven it.
+    if from != Some(MemberId(message.from)) {
+        return refuse(StatusCode::UNAUTHORIZED, "the message is not from its sender");
+    }
     if let Some(link) = node.peer(MemberId(message.from)) {
         link.traffic.received(bytes.len());
     }

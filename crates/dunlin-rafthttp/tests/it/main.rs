@@ -10,4 +10,5 @@ mod golden;
 mod members;
 mod properties;
 mod snapshots;
+mod tls;
 mod transport;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dunlin_rafthttp::raftpb::{Entry, Message, MessageType, Snapshot, SnapshotMetadata};
-use dunlin_rafthttp::{Builder, ClusterId, MemberId, ProcessError, Raft, SnapshotStatus, Transport};
+use dunlin_rafthttp::{Builder, ClusterId, MemberId, PeerTls, ProcessError, Raft, SnapshotStatus, Transport};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -54,13 +54,20 @@ impl Member {
         Self::start_with(id, |builder| builder).await
     }
 
+    /// One that speaks TLS.
+    pub(crate) async fn start_tls(id: u64, tls: PeerTls) -> Self {
+        let mut member = Self::start_with(id, |builder| builder.tls(tls)).await;
+        member.url = member.url.replace("http:", "https:");
+        member
+    }
+
     pub(crate) async fn start_with(id: u64, set: impl FnOnce(Builder) -> Builder) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (tell, told) = mpsc::unbounded_channel();
         let removed = Arc::new(Mutex::new(Vec::new()));
         let raft = Recorder { told: tell, removed: removed.clone() };
-        let transport = set(Transport::builder(MemberId(id), CLUSTER)).start(raft);
+        let transport = set(Transport::builder(MemberId(id), CLUSTER).plain_text()).start(raft).unwrap();
         let serving = transport.clone();
         tokio::spawn(async move { serving.serve(listener, std::future::pending()).await });
         Self { transport, told, removed, url }
