@@ -68,9 +68,6 @@ pub const PEER_URL_LEN_MAX: usize = 512;
 /// How long a socket between nodes may stand still, in either direction: etcd's.
 pub const SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often a stream says that it lives: a third of what its reader waits.
-pub const LINK_HEARTBEAT_INTERVAL: Duration = Duration::from_millis(1667);
-
 /// Bytes of messages that are encoded for one write to a stream.
 pub const WRITE_LEN: usize = 64 * 1024;
 

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::link::Link;
 use crate::codec::{EncodeError, MsgAppEncoder, StreamEnds, encode_message};
 use crate::core::{Attached, Batch, StreamKind};
-use crate::limits::{LINK_HEARTBEAT_INTERVAL, WRITE_LEN};
+use crate::limits::WRITE_LEN;
 use crate::raftpb::Message;
 
 /// See the module.
@@ -42,7 +42,9 @@ impl Outgoing {
             StreamKind::MsgApp => Encoder::MsgApp(MsgAppEncoder::new(ends, config.limits)),
             StreamKind::Message => Encoder::Message,
         };
-        let mut heartbeat = interval_at(Instant::now() + LINK_HEARTBEAT_INTERVAL, LINK_HEARTBEAT_INTERVAL);
+        // A third of what the reader waits.
+        let period = config.socket_timeout / 3;
+        let mut heartbeat = interval_at(Instant::now() + period, period);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self { attached: link.attach(kind), link: link.clone(), encoder, heartbeat, in_hand: 0 }
     }

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::server::answer;
 use super::tls::Identity;
 use crate::config::Node;
-use crate::limits::{CONNECTIONS_MAX, SOCKET_TIMEOUT};
+use crate::limits::CONNECTIONS_MAX;
 
 /// Accepts until `shutdown` is ready or the transport is stopped, and waits shortly for what runs.
 pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
@@ -67,6 +67,7 @@ fn warn_if_open(node: &Node, listener: &TcpListener) {
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 async fn serve_connection(node: Arc<Node>, stream: TcpStream) {
+    let limit = node.config.socket_timeout;
     // A socket that cannot be set up works all the same, if slower.
     stream.set_nodelay(true).ok();
     let (io, identity): (Box<dyn dunlin_http::dial::Io>, _) = match &node.config.tls {
@@ -80,14 +81,14 @@ async fn serve_connection(node: Arc<Node>, stream: TcpStream) {
         },
     };
     // A peer sends nothing on a stream that it reads, so only writes have a limit; requests have their own.
-    let io = DeadlineIo::new(io, None, Some(SOCKET_TIMEOUT));
+    let io = DeadlineIo::new(io, None, Some(limit));
     let service = hyper::service::service_fn(move |request| {
         let answering = answer(node.clone(), identity.clone(), request);
         async move { Ok::<_, std::convert::Infallible>(answering.await) }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(SOCKET_TIMEOUT)
+        .header_read_timeout(limit)
         .serve_connection(TokioIo::new(io), service)
         .await;
     if let Err(error) = served {

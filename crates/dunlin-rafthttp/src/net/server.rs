@@ -1,7 +1,6 @@
 //! Answers the peers. Section "Endpoints" of `docs/protocol/raft.md`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS};
@@ -134,12 +133,9 @@ where
     answer
 }
 
-/// Each piece of a request's body must come in this time.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// The next bytes of a request's body; an error when it fails, ends in something else or takes too long.
-async fn next_piece(body: &mut RequestBytes) -> Option<Result<Bytes, ()>> {
-    match timeout(PIECE_TIMEOUT, body.frame()).await {
+async fn next_piece(node: &Node, body: &mut RequestBytes) -> Option<Result<Bytes, ()>> {
+    match timeout(node.config.socket_timeout, body.frame()).await {
         Ok(None) => None,
         Ok(Some(Ok(frame))) => Some(frame.into_data().map_err(drop)),
         Ok(Some(Err(_))) | Err(_) => Some(Err(())),
@@ -152,7 +148,7 @@ async fn pipeline(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
     let mut body = request.into_body();
     let len_max = node.config.limits.message_len_max;
     let mut bytes = BytesMut::new();
-    while let Some(piece) = next_piece(&mut body).await {
+    while let Some(piece) = next_piece(&node, &mut body).await {
         let Ok(piece) = piece else {
             return refuse(StatusCode::BAD_REQUEST, "error reading raft message");
         };
@@ -209,7 +205,7 @@ enum Refused {
 async fn receive_snapshot(node: &Node, mut body: RequestBytes) -> Result<Message, Refused> {
     let mut decoder = SnapshotDecoder::new(node.config.limits);
     let mut head: Option<(Message, Incoming)> = None;
-    while let Some(piece) = next_piece(&mut body).await {
+    while let Some(piece) = next_piece(node, &mut body).await {
         let piece = piece.map_err(|()| Refused::Save("the body was cut short"))?;
         let mut input = &piece[..];
         while let Some(event) = decoder.decode(&mut input).map_err(Refused::Head)? {

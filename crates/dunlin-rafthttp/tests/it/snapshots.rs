@@ -7,7 +7,8 @@ use dunlin_rafthttp::raftpb::{Message, MessageType, Snapshot as RaftSnapshot, Sn
 use dunlin_rafthttp::{MemberId, Snapshot, SnapshotStatus, snapshot_file_name};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::members::{Member, Told, message};
+use crate::members::{Member, Told, message, until};
+use crate::wire::Wire;
 
 fn snapshot(database: impl AsyncRead + Send + 'static, database_len: u64) -> Snapshot {
     let metadata = SnapshotMetadata { index: 7, term: 1, ..SnapshotMetadata::default() };
@@ -80,13 +81,7 @@ async fn a_database_of_another_length_or_with_an_error_leaves_no_file_and_is_rep
         assert_eq!(next_status(&mut sender).await, SnapshotStatus::Failed);
     }
     // The receiver notices the end of a transfer a moment later.
-    for _ in 0..200 {
-        if files(&dir).is_empty() {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    assert_eq!(files(&dir), Vec::<String>::new());
+    until(|| files(&dir).is_empty()).await;
     assert!(receiver.told.try_recv().is_err(), "raft heard of a snapshot that did not arrive");
 }
 
@@ -95,4 +90,56 @@ async fn a_node_without_a_folder_refuses_databases() {
     let (sender, receiver) = (Member::start(1).await, Member::start(2).await);
     sender.transport.add_peer(MemberId(2), [receiver.url.as_str()]).unwrap();
     assert!(!sender.transport.send_snapshot(snapshot(&b"hello"[..], 5)).await);
+}
+
+/// So many bytes, none of which are kept.
+struct Zeroes(u64);
+
+impl AsyncRead for Zeroes {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let len = usize::try_from(self.0).unwrap_or(usize::MAX).min(buf.remaining());
+        self.0 -= len as u64;
+        buf.initialize_unfilled_to(len);
+        buf.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_megabytes_go_by_while_heartbeats_flow() {
+    let (sender, mut receiver, dir) = members().await;
+    receiver.transport.add_peer(MemberId(1), [sender.url.as_str()]).unwrap();
+    until(|| sender.transport.active_peers() == 1).await;
+    let len = 100 << 20;
+    let sending = sender.transport.clone();
+    let arrived = tokio::spawn(async move { sending.send_snapshot(snapshot(Zeroes(len), len)).await });
+    let mut heartbeats = 0;
+    while !arrived.is_finished() {
+        sender.transport.send([message(MessageType::Heartbeat)]);
+        let told = tokio::time::timeout(std::time::Duration::from_secs(1), receiver.told.recv()).await;
+        let Ok(Some(Told::Message(message))) = told else { panic!("a heartbeat took over a second") };
+        heartbeats += usize::from(message.is(MessageType::Heartbeat));
+    }
+    assert!(arrived.await.unwrap());
+    assert!(heartbeats > 10, "{heartbeats} heartbeats beside the snapshot");
+    assert_eq!(std::fs::metadata(dir.path().join(snapshot_file_name(7))).unwrap().len(), len);
+}
+
+#[tokio::test]
+async fn a_sender_that_dies_in_the_middle_leaves_no_file() {
+    let (sender, mut receiver, dir) = members().await;
+    let wire = Wire::to(&receiver.url).await;
+    sender.transport.update_peer(MemberId(2), [wire.url.as_str()]).unwrap();
+    let sending = sender.transport.clone();
+    let len = 1 << 40;
+    let arrived = tokio::spawn(async move { sending.send_snapshot(snapshot(Zeroes(len), len)).await });
+    until(|| !files(&dir).is_empty()).await;
+    wire.cut();
+    assert!(!arrived.await.unwrap());
+    until(|| files(&dir).is_empty()).await;
+    assert!(receiver.told.try_recv().is_err());
 }
