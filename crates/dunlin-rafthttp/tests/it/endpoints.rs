@@ -98,6 +98,18 @@ async fn a_removed_sender_is_told_so_by_the_pipeline() {
 }
 
 #[tokio::test]
+async fn a_raft_that_takes_nothing_is_an_error_and_nobody_speaks_for_another() {
+    let member = Member::start(1).await;
+    let sent = Message { to: 1, from: 2, ..message(MessageType::Heartbeat) };
+    member.is_stopped.store(true, std::sync::atomic::Ordering::SeqCst);
+    let answer = Stranger::of(&member).post("/raft", encoded(&sent)).await;
+    assert_eq!(answer, (StatusCode::INTERNAL_SERVER_ERROR, "error processing raft message".into()));
+    let liar = Stranger::of(&member);
+    let spoken = Message { to: 1, from: 3, ..message(MessageType::Heartbeat) };
+    assert_eq!(liar.post("/raft", encoded(&spoken)).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn another_cluster_is_refused_and_does_not_learn_which_this_is() {
     let member = Member::start(1).await;
     for stranger in [

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod any;
+mod asking;
 mod captured;
 mod captures;
 mod dialects;
@@ -10,6 +11,7 @@ mod faults;
 mod golden;
 mod members;
 mod properties;
+mod scripted;
 mod snapshots;
 mod tls;
 mod transport;

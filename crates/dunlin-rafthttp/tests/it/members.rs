@@ -1,5 +1,6 @@
 //! Members of a cluster for tests: a transport on a socket of its own, and a Raft that writes down what it is told.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,10 +23,14 @@ pub(crate) enum Told {
 struct Recorder {
     told: mpsc::UnboundedSender<Told>,
     removed: Arc<Mutex<Vec<MemberId>>>,
+    is_stopped: Arc<AtomicBool>,
 }
 
 impl Raft for Recorder {
     async fn process(&self, message: Message) -> Result<(), ProcessError> {
+        if self.is_stopped.load(Ordering::SeqCst) {
+            return Err(ProcessError::Stopped);
+        }
         self.told.send(Told::Message(message)).map_err(|_| ProcessError::Stopped)
     }
 
@@ -46,6 +51,8 @@ pub(crate) struct Member {
     pub(crate) transport: Transport,
     pub(crate) told: mpsc::UnboundedReceiver<Told>,
     pub(crate) removed: Arc<Mutex<Vec<MemberId>>>,
+    /// Whether Raft takes nothing any more.
+    pub(crate) is_stopped: Arc<AtomicBool>,
     pub(crate) url: String,
 }
 
@@ -66,11 +73,12 @@ impl Member {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (tell, told) = mpsc::unbounded_channel();
         let removed = Arc::new(Mutex::new(Vec::new()));
-        let raft = Recorder { told: tell, removed: removed.clone() };
+        let is_stopped = Arc::new(AtomicBool::new(false));
+        let raft = Recorder { told: tell, removed: removed.clone(), is_stopped: is_stopped.clone() };
         let transport = set(Transport::builder(MemberId(id), CLUSTER).plain_text()).start(raft).unwrap();
         let serving = transport.clone();
         tokio::spawn(async move { serving.serve(listener, std::future::pending()).await });
-        Self { transport, told, removed, url }
+        Self { transport, told, removed, is_stopped, url }
     }
 
     pub(crate) async fn next_message(&mut self) -> Message {
