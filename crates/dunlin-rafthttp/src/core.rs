@@ -3,6 +3,7 @@
 //! - `peer.rs`: one peer: which channel a message takes, what happens when it does not fit, streams that come and go.
 //!   Start here.
 //! - `channel.rs`, `queue.rs`, `status.rs`, `redial.rs`, `urls.rs`: the parts of that.
+//! - `version.rs`: who talks to whom at all, by the versions and the cluster in the headers.
 //! - `id.rs`: members and clusters, as they stand in headers and paths.
 
 mod channel;
@@ -12,6 +13,7 @@ mod queue;
 mod redial;
 mod status;
 mod urls;
+mod version;
 
 pub use self::channel::{Channel, StreamKind};
 pub use self::id::{ClusterId, IdError, MemberId};
@@ -20,3 +22,8 @@ pub use self::queue::{QueueLimits, SendQueue};
 pub use self::redial::Redial;
 pub use self::status::{ChannelState, PeerStatus};
 pub use self::urls::{PeerUrls, UrlError};
+pub use self::version::{
+    CLUSTER_ID, CLUSTER_MISMATCH_BODY, INCOMPATIBLE_VERSION_BODY, Incompatible, LocalNode,
+    MIN_CLUSTER_VERSION, SERVER_VERSION, ServerVersion, UnsupportedStream, VersionError, Versions,
+    check_compatible, check_stream_support, min_cluster_version, server_version,
+};

@@ -64,3 +64,6 @@ pub const PEER_URLS_MAX: usize = 16;
 
 /// Bytes of one URL: the longest host name is 253.
 pub const PEER_URL_LEN_MAX: usize = 512;
+
+/// Bytes of a version in a header. etcd's have up to some twenty; a build of somebody's own may say more behind them.
+pub const VERSION_LEN_MAX: usize = 128;
