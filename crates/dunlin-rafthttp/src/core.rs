@@ -3,9 +3,11 @@
 //! - `peer.rs`: one peer: which channel a message takes, what happens when it does not fit, streams that come and go.
 //!   Start here.
 //! - `channel.rs`, `queue.rs`, `status.rs`, `redial.rs`, `urls.rs`: the parts of that.
+//! - `admit.rs`: which messages of a peer may reach Raft.
 //! - `version.rs`: who talks to whom at all, by the versions and the cluster in the headers.
 //! - `id.rs`: members and clusters, as they stand in headers and paths.
 
+mod admit;
 mod channel;
 mod id;
 mod peer;
@@ -15,6 +17,7 @@ mod status;
 mod urls;
 mod version;
 
+pub use self::admit::{Admission, ConfigurationError, Ignored, LocalView, Refusal, Strangers, admit};
 pub use self::channel::{Channel, StreamKind};
 pub use self::id::{ClusterId, IdError, MemberId};
 pub use self::peer::{Attached, Batch, Outcome, Peer, PeerConfig, Report, Reports, SendError};

@@ -67,3 +67,13 @@ pub const PEER_URL_LEN_MAX: usize = 512;
 
 /// Bytes of a version in a header. etcd's have up to some twenty; a build of somebody's own may say more behind them.
 pub const VERSION_LEN_MAX: usize = 128;
+
+/// How far a peer's term may be ahead of ours: a hundred elections each second for over a year. A term near the end of its range
+/// could not be followed by another.
+pub const TERM_JUMP_MAX: u64 = 1 << 32;
+
+/// How far a leader may have committed beyond the entries it sends: more than a log has that was not cut off.
+pub const COMMIT_JUMP_MAX: u64 = 1 << 32;
+
+/// The highest index taken: no log ever gets there, and two of them still have a sum.
+pub const INDEX_MAX: u64 = 1 << 62;
