@@ -5,12 +5,14 @@
 //! - `channel.rs`, `queue.rs`, `status.rs`, `redial.rs`, `urls.rs`: the parts of that.
 //! - `admit.rs`: which messages of a peer may reach Raft.
 //! - `version.rs`: who talks to whom at all, by the versions and the cluster in the headers.
+//! - `probe.rs`: whether a peer answers, how fast, and what its clock says.
 //! - `id.rs`: members and clusters, as they stand in headers and paths.
 
 mod admit;
 mod channel;
 mod id;
 mod peer;
+mod probe;
 mod queue;
 mod redial;
 mod status;
@@ -21,6 +23,7 @@ pub use self::admit::{Admission, ConfigurationError, Ignored, LocalView, Refusal
 pub use self::channel::{Channel, StreamKind};
 pub use self::id::{ClusterId, IdError, MemberId};
 pub use self::peer::{Attached, Batch, Outcome, Peer, PeerConfig, Report, Reports, SendError};
+pub use self::probe::{ProbeAnswer, ProbeAnswerError, ProbeHealth, ProbeLook, Probed, Prober};
 pub use self::queue::{QueueLimits, SendQueue};
 pub use self::redial::Redial;
 pub use self::status::{ChannelState, PeerStatus};

@@ -77,3 +77,18 @@ pub const COMMIT_JUMP_MAX: u64 = 1 << 32;
 
 /// The highest index taken: no log ever gets there, and two of them still have a sum.
 pub const INDEX_MAX: u64 = 1 << 62;
+
+/// From the end of a probe to the next: a second less than etcd leaves an idle connection open.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(4);
+
+/// How often a peer that does not answer probes is told of, and when it is looked at first.
+pub const PROBE_LOOK_INTERVAL_UNHEALTHY: Duration = Duration::from_secs(5);
+
+/// How often one that answers is looked at.
+pub const PROBE_LOOK_INTERVAL_HEALTHY: Duration = Duration::from_secs(30);
+
+/// How far clocks may be apart without a word: leases and logs are read in seconds.
+pub const CLOCK_DRIFT_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes of the answer to a probe: etcd's have some sixty, with an offset.
+pub const PROBE_ANSWER_LEN_MAX: usize = 1024;
