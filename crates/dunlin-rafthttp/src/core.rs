@@ -6,6 +6,7 @@
 //! - `admit.rs`: which messages of a peer may reach Raft.
 //! - `version.rs`: who talks to whom at all, by the versions and the cluster in the headers.
 //! - `probe.rs`: whether a peer answers, how fast, and what its clock says.
+//! - `stats.rs`: appends counted as etcd counts them.
 //! - `id.rs`: members and clusters, as they stand in headers and paths.
 
 mod admit;
@@ -15,6 +16,7 @@ mod peer;
 mod probe;
 mod queue;
 mod redial;
+mod stats;
 mod status;
 mod urls;
 mod version;
@@ -26,6 +28,7 @@ pub use self::peer::{Attached, Batch, Outcome, Peer, PeerConfig, Report, Reports
 pub use self::probe::{ProbeAnswer, ProbeAnswerError, ProbeHealth, ProbeLook, Probed, Prober};
 pub use self::queue::{QueueLimits, SendQueue};
 pub use self::redial::Redial;
+pub use self::stats::{FollowerStats, LatencyStats, LeaderStats, ServerRole, ServerStats, ServerStatsReport};
 pub use self::status::{ChannelState, PeerStatus};
 pub use self::urls::{PeerUrls, UrlError};
 pub use self::version::{

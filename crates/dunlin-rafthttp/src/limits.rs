@@ -92,3 +92,9 @@ pub const CLOCK_DRIFT_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes of the answer to a probe: etcd's have some sixty, with an offset.
 pub const PROBE_ANSWER_LEN_MAX: usize = 1024;
+
+/// How many requests a rate is measured over, as etcd does.
+pub const RATE_REQUESTS_MAX: usize = 200;
+
+/// After so long without a request there is no rate.
+pub const RATE_SILENCE_MAX: Duration = Duration::from_secs(1);
