@@ -377,7 +377,13 @@ fn a_snapshot_stands_for_a_place_and_names_us() {
         metadata.conf_state.voters = vec![2];
         metadata.conf_state.learners = vec![1];
     });
-    assert!(matches!(learner, Ok(Admission::Deliver(_))), "{learner:?}");
+    let outgoing = with(|metadata| {
+        metadata.conf_state.voters = vec![2];
+        metadata.conf_state.voters_outgoing = vec![1, 2];
+    });
+    for named in [learner, outgoing] {
+        assert!(matches!(named, Ok(Admission::Deliver(_))), "{named:?}");
+    }
 }
 
 #[test]

@@ -55,6 +55,10 @@ fn who_sends_an_append_leads_since_the_first_of_them() {
     assert_eq!((&leader["state"], &leader["leaderInfo"]["leader"]), (&json!("StateLeader"), &json!("abc")));
     assert_eq!((&leader["sendAppendRequestCnt"], leader.get("sendPkgRate")), (&json!(1), None));
     assert_eq!(leader.get("recvPkgRate"), None, "the last one was over a second ago");
+
+    stats.handle_append_received(start + 4000 * MS, MemberId(3), 1);
+    let deposed = json_of(&stats, start + 4000 * MS);
+    assert_eq!((&deposed["state"], &deposed["leaderInfo"]["leader"]), (&json!("StateFollower"), &json!("3")));
 }
 
 #[test]
