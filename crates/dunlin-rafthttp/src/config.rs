@@ -1,29 +1,31 @@
 //! What a node is set to ([`Config`]), and what all its parts share ([`Node`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{ClusterId, MemberId, PeerConfig, PeerUrls, QueueLimits, UrlError};
+use crate::core::{
+    Admission, ClusterId, LeaderStats, LocalNode, LocalView, MemberId, PeerConfig, PeerUrls, QueueLimits,
+    Refusal, ServerStats, Strangers, StreamKind, UrlError, Versions, admit,
+};
 use crate::limits::{self, RaftLimits};
 use crate::net::link::{Clients, Link};
 use crate::net::tls::PeerTls;
-use crate::net::{pipeline, reader};
+use crate::net::{pipeline, probing, reader};
 use crate::raft::{ErasedRaft, ProcessError};
-use crate::raftpb::Message;
+use crate::raftpb::{self, Message, MessageType};
 
 /// See [`Builder`](crate::Builder), whose methods set it.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) id: MemberId,
-    pub(crate) cluster_id: ClusterId,
+    pub(crate) local: LocalNode,
     pub(crate) urls: Option<PeerUrls>,
-    pub(crate) server_version: String,
-    pub(crate) min_cluster_version: String,
+    pub(crate) strangers: Strangers,
     pub(crate) limits: RaftLimits,
     pub(crate) peer: PeerConfig,
     pub(crate) receive_queue: QueueLimits,
@@ -47,10 +49,9 @@ impl Config {
             QueueLimits { messages_max: limits::PIPELINE_QUEUE_MESSAGES_MAX, ..stream_queue };
         Self {
             id,
-            cluster_id,
+            local: LocalNode { versions: Versions::default(), cluster: cluster_id },
             urls: None,
-            server_version: limits::SERVER_VERSION.to_owned(),
-            min_cluster_version: limits::MIN_CLUSTER_VERSION.to_owned(),
+            strangers: Strangers::Announced,
             limits: RaftLimits::DEFAULT,
             peer: PeerConfig { stream_queue, pipeline_queue },
             receive_queue: stream_queue,
@@ -83,8 +84,24 @@ pub(crate) struct Node {
     pub(crate) raft: Arc<dyn ErasedRaft>,
     pub(crate) stop: CancellationToken,
     pub(crate) critical: watch::Sender<Option<Critical>>,
+    pub(crate) view: Mutex<View>,
     peers: RwLock<BTreeMap<MemberId, Arc<Link>>>,
     remotes: RwLock<BTreeMap<MemberId, Arc<Link>>>,
+    server_stats: Mutex<ServerStats>,
+    leader_stats: Mutex<LeaderStats>,
+}
+
+/// What Raft knows of itself, by which messages are judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View {
+    pub(crate) term: u64,
+    pub(crate) last_index: u64,
+}
+
+/// Why a posted message was not taken.
+pub(crate) enum NotTaken {
+    Refused(Refusal),
+    ByRaft(ProcessError),
 }
 
 impl std::fmt::Debug for Node {
@@ -95,11 +112,17 @@ impl std::fmt::Debug for Node {
 
 impl Node {
     pub(crate) fn new(config: Config, raft: Arc<dyn ErasedRaft>) -> Arc<Self> {
+        let name = config.id.to_string();
+        let stats = ServerStats::new(Instant::now(), SystemTime::now(), name, config.id);
         Arc::new(Self {
-            config,
             raft,
             stop: CancellationToken::new(),
             critical: watch::channel(None).0,
+            // Until Raft says what it has, nothing is too far ahead of it.
+            view: Mutex::new(View { term: 0, last_index: limits::INDEX_MAX }),
+            server_stats: Mutex::new(stats),
+            leader_stats: Mutex::new(LeaderStats::new(config.id)),
+            config,
             peers: RwLock::default(),
             remotes: RwLock::default(),
         })
@@ -142,32 +165,103 @@ impl Node {
         }
         let link = self.peer(to).or_else(|| self.remotes().get(&to).cloned());
         match link {
-            Some(link) => link.send(message),
+            Some(link) => {
+                if message.is(MessageType::App) && !link.is_remote {
+                    let len = raftpb::encoded_len(&message) as u64;
+                    self.server_stats().handle_append_sent(Instant::now(), len);
+                }
+                link.send(message);
+            }
             None => tracing::debug!(%to, "a message is for somebody unknown"),
         }
     }
 
     /// A message came on a stream of a peer.
-    pub(crate) fn received(&self, link: &Link, message: Message) {
+    pub(crate) fn received(&self, link: &Link, message: Message, len: usize) {
         if link.peer().is_paused() {
             return;
         }
-        if !link.inbox.push(message) {
-            link.traffic.not_received();
-            tracing::warn!(peer = %link.id, "raft is behind: a message that came was dropped");
+        match self.admit(message, len) {
+            Ok(Some(message)) => {
+                if !link.inbox.push(message) {
+                    link.traffic.not_received();
+                    tracing::warn!(peer = %link.id, "raft is behind: a message that came was dropped");
+                }
+            }
+            Ok(None) => {}
+            Err(refusal) => {
+                link.traffic.not_received();
+                tracing::warn!(peer = %link.id, %refusal, "a message was refused");
+            }
         }
     }
 
     /// A message came by a post.
-    pub(crate) async fn process(&self, message: Message) -> Result<(), ProcessError> {
+    pub(crate) async fn process(&self, message: Message, len: usize) -> Result<(), NotTaken> {
         let from = MemberId(message.from);
         if self.raft.is_id_removed(from) {
-            return Err(ProcessError::Removed);
+            return Err(NotTaken::ByRaft(ProcessError::Removed));
         }
         if self.peer(from).is_some_and(|link| link.peer().is_paused()) {
             return Ok(());
         }
-        self.raft.process(message).await
+        match self.admit(message, len).map_err(NotTaken::Refused)? {
+            Some(message) => self.raft.process(message).await.map_err(NotTaken::ByRaft),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks at a message before Raft does. `None`: it is to be ignored.
+    fn admit(&self, message: Message, len: usize) -> Result<Option<Message>, Refusal> {
+        let (from, is_append) = (MemberId(message.from), message.is(MessageType::App));
+        match self.judge(message)? {
+            Admission::Ignore(ignored) => {
+                tracing::debug!(%from, reason = ignored.as_str(), "a message was ignored");
+                Ok(None)
+            }
+            Admission::Deliver(message) => {
+                if is_append {
+                    let mut stats = self.server_stats();
+                    stats.handle_append_received(Instant::now(), from, len as u64);
+                }
+                Ok(Some(message))
+            }
+        }
+    }
+
+    /// What is to be done with a message, by what is known now.
+    pub(crate) fn judge(&self, message: Message) -> Result<Admission, Refusal> {
+        let (members, joining) = self.known();
+        let view = *self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = MemberId(message.from);
+        let removed = if self.raft.is_id_removed(from) { BTreeSet::from([from]) } else { BTreeSet::new() };
+        let view = LocalView {
+            me: self.config.id,
+            members: &members,
+            joining: &joining,
+            removed: &removed,
+            strangers: self.config.strangers,
+            term: view.term,
+            last_index: view.last_index,
+        };
+        admit(&view, message)
+    }
+
+    /// Who is a member, and who may talk and is none yet. With peers we are one of them.
+    fn known(&self) -> (BTreeSet<MemberId>, BTreeSet<MemberId>) {
+        let mut members: BTreeSet<MemberId> = self.peers().keys().copied().collect();
+        if !members.is_empty() {
+            members.insert(self.config.id);
+        }
+        (members, self.remotes().keys().copied().collect())
+    }
+
+    pub(crate) fn server_stats(&self) -> MutexGuard<'_, ServerStats> {
+        self.server_stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn leader_stats(&self) -> MutexGuard<'_, LeaderStats> {
+        self.leader_stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A peer says that we were removed.
@@ -209,9 +303,13 @@ impl Node {
         }
         let link = Link::new(id, urls, self, (Clients::new(&self.config, id), false));
         spawn_posting(&link);
-        for kind in crate::core::StreamKind::ALL {
+        for kind in StreamKind::ALL {
             link.tasks.spawn(reader::run(link.clone(), kind));
         }
+        for client in [&link.clients.streams, &link.clients.pipeline] {
+            link.tasks.spawn(probing::run(link.clone(), client.clone()));
+        }
+        self.leader_stats().add_follower(id);
         for is_proposals in [true, false] {
             let inbox = link.inbox.clone();
             let deliver = inbox.deliver(id, self.raft.clone(), (is_proposals, link.stop.clone()));

@@ -28,7 +28,12 @@ mod raft;
 pub mod raftpb;
 mod transport;
 
-pub use crate::core::{Channel, ChannelState, ClusterId, IdError, MemberId, PeerUrls, StreamKind, UrlError};
+pub use crate::core::{
+    Admission, Channel, ChannelState, ClusterId, ConfigurationError, FollowerStats, IdError, Ignored,
+    LatencyStats, LeaderStats, LocalView, MemberId, PeerUrls, ProbeAnswer, ProbeAnswerError, ProbeHealth,
+    ProbeLook, Refusal, ServerRole, ServerStatsReport, ServerVersion, Strangers, StreamKind,
+    UnsupportedStream, UrlError, VersionError, admit,
+};
 pub use codec::{
     EncodeError, MessageDecoder, MessageStreamError, MsgAppDecoder, MsgAppEncoder, MsgAppError, SnapshotBody,
     SnapshotBodyError, SnapshotDecoder, SnapshotError, SnapshotEvent, StreamEnds, StreamEvent,

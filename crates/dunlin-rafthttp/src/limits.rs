@@ -104,14 +104,41 @@ pub const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a peer may take to answer a post: long enough for a proposal that waits for a leader, and for a disk.
 pub const POST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The version that is announced: etcd's 3.5 is one that every later peer has in its table, and both streams are its.
-pub const SERVER_VERSION: &str = "3.5.0";
-
-/// The oldest cluster version that is worked with; every etcd 3 says the same.
-pub const MIN_CLUSTER_VERSION: &str = "3.0.0";
-
 /// How long a stop waits for tasks that were told to end.
 pub const STOP_TIMEOUT: Duration = Duration::from_millis(900);
 
 /// How long a TLS handshake may take.
 pub const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a version in a header. etcd's have up to some twenty; a build of somebody's own may say more behind them.
+pub const VERSION_LEN_MAX: usize = 128;
+
+/// How far a peer's term may be ahead of ours: a hundred elections each second for over a year. A term near the end of its range
+/// could not be followed by another.
+pub const TERM_JUMP_MAX: u64 = 1 << 32;
+
+/// How far a leader may have committed beyond the entries it sends: more than a log has that was not cut off.
+pub const COMMIT_JUMP_MAX: u64 = 1 << 32;
+
+/// The highest index taken: no log ever gets there, and two of them still have a sum.
+pub const INDEX_MAX: u64 = 1 << 62;
+
+/// From the end of a probe to the next: a second less than etcd leaves an idle connection open.
+pub const PROBE_INTERVAL: Duration = Duration::from_secs(4);
+
+/// How often a peer that does not answer probes is told of, and when it is looked at first.
+pub const PROBE_LOOK_INTERVAL_UNHEALTHY: Duration = Duration::from_secs(5);
+
+/// How often one that answers is looked at.
+pub const PROBE_LOOK_INTERVAL_HEALTHY: Duration = Duration::from_secs(30);
+
+/// How far clocks may be apart without a word: leases and logs are read in seconds.
+pub const CLOCK_DRIFT_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes of the answer to a probe: etcd's have some sixty, with an offset.
+pub const PROBE_ANSWER_LEN_MAX: usize = 1024;
+
+/// How many requests a rate is measured over, as etcd does.
+pub const RATE_REQUESTS_MAX: usize = 200;
+
+/// After so long without a request there is no rate.
+pub const RATE_SILENCE_MAX: Duration = Duration::from_secs(1);

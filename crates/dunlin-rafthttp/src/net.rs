@@ -4,6 +4,7 @@
 //! - `server.rs` answers the peers, `serve.rs` accepts their connections; `outgoing.rs` is the endless response that a
 //!   peer reads its messages from.
 //! - `reader.rs` reads ours from the peers, `pipeline.rs` posts single messages, `snapshot.rs` whole snapshots.
+//! - `probing.rs` asks the peers whether they are there.
 //! - `tls.rs` knows who a peer can prove to be.
 //! - `link.rs` is what they share of one peer, `inbox.rs` what came from it and waits for Raft.
 
@@ -12,6 +13,7 @@ pub(crate) mod inbox;
 pub(crate) mod link;
 pub(crate) mod outgoing;
 pub(crate) mod pipeline;
+pub(crate) mod probing;
 pub(crate) mod reader;
 pub(crate) mod serve;
 pub(crate) mod server;

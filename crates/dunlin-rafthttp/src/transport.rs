@@ -1,7 +1,7 @@
 //! The handle of a node's transport, and how it is set up.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::{Request, Response};
@@ -10,8 +10,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::config::{Config, Critical, Node};
-use crate::core::{ClusterId, MemberId, PeerUrls, UrlError};
+use crate::config::{Config, Critical, Node, View};
+use crate::core::{
+    Channel, ChannelState, ClusterId, LeaderStats, MemberId, PeerUrls, ProbeLook, ServerStatsReport,
+    ServerVersion, Strangers, UrlError,
+};
 use crate::limits::{RaftLimits, STOP_TIMEOUT};
 use crate::net::link::{Link, PeerTraffic};
 use crate::net::server::{AnswerBody, answer};
@@ -50,10 +53,18 @@ impl Builder {
     }
 
     /// The server's version that is announced. Peers of etcd refuse one below 3.0 and one that they do not know.
-    /// Default: [`SERVER_VERSION`](crate::limits::SERVER_VERSION).
+    /// Default: [`ServerVersion::ANNOUNCED_DEFAULT`].
     #[must_use]
-    pub fn server_version(mut self, version: impl Into<String>) -> Self {
-        self.config.server_version = version.into();
+    pub fn server_version(mut self, version: ServerVersion) -> Self {
+        self.config.local.versions.server = version;
+        self
+    }
+
+    /// Who may lead or ask for a vote without being a peer or having said its URLs. Default: [`Strangers::Announced`], which
+    /// a cluster needs whose nodes say theirs; [`Strangers::Any`] is for peers that never do.
+    #[must_use]
+    pub const fn strangers(mut self, strangers: Strangers) -> Self {
+        self.config.strangers = strangers;
         self
     }
 
@@ -162,6 +173,13 @@ impl Transport {
         answer(self.node.clone(), Identity::Trusted, request).await
     }
 
+    /// Says how far Raft is: its term and the last index of its log. By that messages are refused that no peer can have sent
+    /// in good faith, such as a commit of what is not there. Say it before the messages are sent that say it to others;
+    /// until it is said, nothing is too far ahead.
+    pub fn set_progress(&self, term: u64, last_index: u64) {
+        *self.node.view.lock().unwrap_or_else(PoisonError::into_inner) = View { term, last_index };
+    }
+
     /// Sends messages to the members they are for, in order for each. It never waits: what does not fit is dropped, and
     /// Raft is told.
     pub fn send(&self, messages: impl IntoIterator<Item = Message>) {
@@ -242,14 +260,16 @@ impl Transport {
         let removed = self.node.peers_mut().remove(&id);
         if let Some(link) = removed {
             link.stop();
+            self.node.leader_stats().remove_follower(id);
         }
     }
 
     /// Ends everything with all peers.
     pub fn remove_all_peers(&self) {
         let removed = std::mem::take(&mut *self.node.peers_mut());
-        for link in removed.into_values() {
+        for (id, link) in removed {
             link.stop();
+            self.node.leader_stats().remove_follower(id);
         }
     }
 
@@ -270,6 +290,33 @@ impl Transport {
     #[must_use]
     pub fn traffic(&self, id: MemberId) -> Option<PeerTraffic> {
         self.node.peer(id).map(|link| link.traffic.look())
+    }
+
+    /// What the probes of a peer say: whether it answers, the smoothed round trip, and how far its clock is from ours, ahead
+    /// or behind. `None` before the first one is over.
+    #[must_use]
+    pub fn probed(&self, id: MemberId) -> Option<ProbeLook> {
+        self.node.peer(id)?.probed()
+    }
+
+    /// What each channel of a peer says: since when it works, or since when it does not and why. Only those that were used.
+    #[must_use]
+    pub fn channels(&self, id: MemberId) -> Vec<(Channel, ChannelState)> {
+        let Some(link) = self.node.peer(id) else { return Vec::new() };
+        let peer = link.peer();
+        peer.status().channels().map(|(channel, state)| (channel, state.clone())).collect()
+    }
+
+    /// Appends sent and received by this node, in etcd's form.
+    #[must_use]
+    pub fn server_stats(&self) -> ServerStatsReport {
+        self.node.server_stats().report(Instant::now())
+    }
+
+    /// How followers take appends, in etcd's form.
+    #[must_use]
+    pub fn leader_stats(&self) -> LeaderStats {
+        self.node.leader_stats().clone()
     }
 
     /// Drops everything to and from a peer, as if the network did: for tests.

@@ -260,12 +260,6 @@ impl Peer {
         self.pipeline.clear();
     }
 
-    /// Whether it is stopped.
-    #[must_use]
-    pub(crate) const fn is_stopped(&self) -> bool {
-        self.is_stopped
-    }
-
     /// Whether it is there, by its channels.
     #[must_use]
     pub(crate) const fn status(&self) -> &PeerStatus {

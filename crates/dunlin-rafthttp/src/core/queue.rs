@@ -68,24 +68,6 @@ impl MessageQueue {
         self.bytes = 0;
         std::mem::take(&mut self.messages).into_iter().map(|(message, _)| message).collect()
     }
-
-    /// Messages that wait.
-    #[must_use]
-    pub(crate) fn len(&self) -> usize {
-        self.messages.len()
-    }
-
-    /// Bytes of their encoding.
-    #[must_use]
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether nothing waits.
-    #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.messages.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -111,7 +93,7 @@ mod tests {
         assert!(queue.push(message(2000)).is_ok());
         assert!(queue.push(message(1)).is_err());
         assert_eq!(queue.pop(), Some(message(2000)));
-        assert_eq!((queue.bytes(), queue.len()), (0, 0));
+        assert_eq!((queue.bytes, queue.messages.len()), (0, 0));
         assert!(queue.push(message(600)).is_ok() && queue.push(message(600)).is_err());
     }
 }

@@ -100,6 +100,7 @@ impl PeerUrls {
 
     /// The one in use.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "a list without a URL is never made")]
     pub fn picked(&self) -> &Uri {
         // There is at least one, and `picked` is always within the list.
         self.urls.get(self.picked).unwrap_or_else(|| self.urls.first().expect("a list has at least one URL"))

@@ -6,18 +6,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use dunlin_http::RequestBody;
 
 use crate::config::Node;
-use crate::core::MemberId;
+use crate::core::{
+    CLUSTER_ID, CLUSTER_MISMATCH_BODY, INCOMPATIBLE_VERSION_BODY, MIN_CLUSTER_VERSION, MemberId,
+    SERVER_VERSION, StreamKind, UnsupportedStream, VersionError, check_stream_support, server_version,
+};
 
 pub(crate) const SERVER_FROM: HeaderName = HeaderName::from_static("x-server-from");
-pub(crate) const SERVER_VERSION: HeaderName = HeaderName::from_static("x-server-version");
-pub(crate) const MIN_CLUSTER_VERSION: HeaderName = HeaderName::from_static("x-min-cluster-version");
-pub(crate) const CLUSTER_ID: HeaderName = HeaderName::from_static("x-etcd-cluster-id");
 pub(crate) const RAFT_TO: HeaderName = HeaderName::from_static("x-raft-to");
 pub(crate) const PEER_URLS: HeaderName = HeaderName::from_static("x-peerurls");
-
-/// The bodies that a refusal is known by.
-pub(crate) const INCOMPATIBLE_VERSION: &str = "incompatible version";
-pub(crate) const CLUSTER_ID_MISMATCH: &str = "cluster ID mismatch";
 
 pub(crate) const PIPELINE_PATH: &str = "/raft";
 pub(crate) const STREAM_PATH: &str = "/raft/stream/";
@@ -32,9 +28,9 @@ fn value(text: &str) -> HeaderValue {
 /// Says who we are.
 fn introduce(node: &Node, headers: &mut HeaderMap) {
     headers.insert(SERVER_FROM, value(&node.config.id.to_string()));
-    headers.insert(SERVER_VERSION, value(&node.config.server_version));
-    headers.insert(MIN_CLUSTER_VERSION, value(&node.config.min_cluster_version));
-    headers.insert(CLUSTER_ID, value(&node.config.cluster_id.to_string()));
+    headers.insert(SERVER_VERSION, value(&node.config.local.versions.server.to_string()));
+    headers.insert(MIN_CLUSTER_VERSION, value(&node.config.local.versions.min_cluster.to_string()));
+    headers.insert(CLUSTER_ID, value(&node.config.local.cluster.to_string()));
     if let Some(urls) = &node.config.urls {
         headers.insert(PEER_URLS, value(&urls.to_string()));
     }
@@ -62,8 +58,15 @@ pub(crate) fn post(
     request
 }
 
+/// The request that asks whether a peer is there.
+pub(crate) fn probe(url: &Uri) -> Request<RequestBody> {
+    let mut request = Request::new(RequestBody::empty());
+    *request.uri_mut() = at(url, PROBING_PATH);
+    request
+}
+
 /// The request for a stream of `to`.
-pub(crate) fn stream(node: &Node, url: &Uri, kind: &str, to: MemberId) -> Request<RequestBody> {
+pub(crate) fn stream(node: &Node, url: &Uri, kind: StreamKind, to: MemberId) -> Request<RequestBody> {
     let mut request = Request::new(RequestBody::empty());
     *request.uri_mut() = at(url, &format!("{STREAM_PATH}{kind}/{}", node.config.id));
     introduce(node, request.headers_mut());
@@ -78,11 +81,11 @@ pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
 
 /// Says who answers, on a response to somebody of our cluster.
 pub(crate) fn answer_cluster<B>(node: &Node, response: &mut Response<B>) {
-    response.headers_mut().insert(CLUSTER_ID, value(&node.config.cluster_id.to_string()));
+    response.headers_mut().insert(CLUSTER_ID, value(&node.config.local.cluster.to_string()));
 }
 
 pub(crate) fn answer_version<B>(node: &Node, response: &mut Response<B>) {
-    response.headers_mut().insert(SERVER_VERSION, value(&node.config.server_version));
+    response.headers_mut().insert(SERVER_VERSION, value(&node.config.local.versions.server.to_string()));
 }
 
 /// Why a peer refuses what we sent it.
@@ -97,8 +100,10 @@ pub(crate) enum PeerRefusal {
     ClusterIdMismatch,
     #[error("the peer does not know us yet")]
     NotFound,
-    #[error("the peer does not say its version, so it has no stream for us")]
-    UnsupportedStream,
+    #[error("the peer has no such stream")]
+    UnsupportedStream(#[source] UnsupportedStream),
+    #[error("the peer's version is none")]
+    Version(#[source] VersionError),
     #[error("the peer answered {0}")]
     Status(StatusCode),
 }
@@ -114,11 +119,16 @@ pub(crate) fn post_result(status: StatusCode, body: &[u8]) -> Result<(), PeerRef
 }
 
 /// What the answer to the request for a stream means.
-pub(crate) fn stream_result(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Result<(), PeerRefusal> {
-    if !headers.contains_key(&SERVER_VERSION) {
-        // That is how the oldest of etcd's servers answer.
-        return Err(PeerRefusal::UnsupportedStream);
-    }
+pub(crate) fn stream_result(
+    (node, kind): (&Node, StreamKind),
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(), PeerRefusal> {
+    // Who says no version is as old as etcd before 2.1, which has no streams: nothing else is looked at then.
+    let remote = server_version(headers).map_err(PeerRefusal::Version)?;
+    let local = &node.config.local.versions.server;
+    check_stream_support(local, &remote, kind).map_err(PeerRefusal::UnsupportedStream)?;
     match status {
         StatusCode::OK => Ok(()),
         StatusCode::GONE => Err(PeerRefusal::Removed),
@@ -130,9 +140,9 @@ pub(crate) fn stream_result(status: StatusCode, headers: &HeaderMap, body: &[u8]
 
 fn mismatch(status: StatusCode, body: &[u8]) -> PeerRefusal {
     let text = body.strip_suffix(b"\n").unwrap_or(body);
-    if text == INCOMPATIBLE_VERSION.as_bytes() {
+    if text == INCOMPATIBLE_VERSION_BODY.as_bytes() {
         PeerRefusal::IncompatibleVersion
-    } else if text == CLUSTER_ID_MISMATCH.as_bytes() {
+    } else if text == CLUSTER_MISMATCH_BODY.as_bytes() {
         PeerRefusal::ClusterIdMismatch
     } else {
         PeerRefusal::Status(status)

@@ -12,7 +12,9 @@ use tokio_util::task::TaskTracker;
 
 use super::inbox::Inbox;
 use crate::config::Node;
-use crate::core::{Attached, Channel, MemberId, Outcome, Peer, PeerUrls, Report, Reports, StreamKind};
+use crate::core::{
+    Attached, Channel, MemberId, Outcome, Peer, PeerUrls, ProbeLook, Report, Reports, StreamKind,
+};
 use crate::raft::SnapshotStatus;
 use crate::raftpb::Message;
 
@@ -32,6 +34,7 @@ pub(crate) struct Link {
     pub(crate) is_remote: bool,
     peer: Mutex<Peer>,
     urls: Mutex<PeerUrls>,
+    probed: Mutex<Option<ProbeLook>>,
     wakers: [AtomicWaker; 2],
 }
 
@@ -112,6 +115,7 @@ impl Link {
             is_remote,
             peer: Mutex::new(Peer::new(node.config.peer)),
             urls: Mutex::new(urls),
+            probed: Mutex::default(),
             wakers: [AtomicWaker::new(), AtomicWaker::new()],
         })
     }
@@ -187,6 +191,15 @@ impl Link {
 
     pub(crate) fn set_urls(&self, urls: PeerUrls) {
         *self.urls.lock().unwrap_or_else(PoisonError::into_inner) = urls;
+    }
+
+    /// What is known by the last probe.
+    pub(crate) fn set_probed(&self, look: ProbeLook) {
+        *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
+    }
+
+    pub(crate) fn probed(&self) -> Option<ProbeLook> {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends every task and stream of the peer, without waiting for them.

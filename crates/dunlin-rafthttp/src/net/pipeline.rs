@@ -1,7 +1,7 @@
 //! Posts single messages: what has no stream, and snapshots that are small enough to be a message.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use dunlin_http::RequestBody;
@@ -10,7 +10,7 @@ use super::headers::{self, PIPELINE_PATH, PeerRefusal};
 use super::link::Link;
 use super::reader::{Chain, beginning};
 use crate::core::Channel;
-use crate::raftpb::{self, Message};
+use crate::raftpb::{self, Message, MessageType};
 
 /// Why a post failed.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,15 @@ pub(crate) async fn run(link: Arc<Link>) {
 }
 
 async fn send(link: &Link, message: Message) {
+    let begin = Instant::now();
     let result = post(link, &message).await;
+    if message.is(MessageType::App) && !link.is_remote {
+        let mut stats = link.node.leader_stats();
+        match &result {
+            Ok(()) => stats.handle_success(link.id, begin.elapsed()),
+            Err(_) => stats.handle_failure(link.id),
+        }
+    }
     match result {
         Ok(()) => link.posted(Channel::Pipeline, &message, Ok(())),
         Err(error) => {

@@ -15,6 +15,7 @@ use super::link::Link;
 use crate::codec::{MessageDecoder, MessageStreamError, MsgAppDecoder, MsgAppError, StreamEnds, StreamEvent};
 use crate::core::{Channel, Redial, StreamKind};
 use crate::limits::REFUSAL_LEN_MAX;
+use crate::raftpb;
 
 /// Why a stream is not, or no longer, read.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +58,7 @@ fn note(link: &Link, kind: StreamKind, url: &Uri, end: &StreamEnd) {
         StreamEnd::Ended => {
             link.peer().status_mut().handle_closed(channel);
         }
-        StreamEnd::Refused(PeerRefusal::UnsupportedStream) => link.url_failed(url),
+        StreamEnd::Refused(PeerRefusal::UnsupportedStream(_)) => link.url_failed(url),
         _ => {
             link.url_failed(url);
             let went_away = link.peer().status_mut().handle_failed(Instant::now(), channel, &reason);
@@ -87,15 +88,16 @@ async fn read_once(link: &Arc<Link>, kind: StreamKind, url: &Uri, redial: &mut R
 }
 
 async fn open(link: &Link, kind: StreamKind, url: &Uri) -> Result<ResponseBody, StreamEnd> {
-    let request = headers::stream(&link.node, url, kind.as_str(), link.id);
+    let request = headers::stream(&link.node, url, kind, link.id);
     let response = link.clients.streams.round_trip(request).await.map_err(StreamEnd::Dial)?;
     let (head, body) = response.into_parts();
     if head.status == http::StatusCode::OK {
-        headers::stream_result(head.status, &head.headers, &[]).map_err(StreamEnd::Refused)?;
+        let result = headers::stream_result((&link.node, kind), head.status, &head.headers, &[]);
+        result.map_err(StreamEnd::Refused)?;
         return Ok(body);
     }
     let text = beginning(body).await;
-    match headers::stream_result(head.status, &head.headers, &text) {
+    match headers::stream_result((&link.node, kind), head.status, &head.headers, &text) {
         Err(refusal) => Err(StreamEnd::Refused(refusal)),
         // A success without a body to read.
         Ok(()) => Err(StreamEnd::Ended),
@@ -147,7 +149,10 @@ async fn read_all(link: &Link, kind: StreamKind, mut body: ResponseBody) -> Stre
         let mut input = &bytes[..];
         loop {
             match decoder.decode(&mut input) {
-                Ok(Some(StreamEvent::Message(message))) => link.node.received(link, message),
+                Ok(Some(StreamEvent::Message(message))) => {
+                    let len = raftpb::encoded_len(&message);
+                    link.node.received(link, message, len);
+                }
                 Ok(Some(StreamEvent::LinkHeartbeat)) => {}
                 Ok(None) => break,
                 Err(end) => return end,

@@ -1,23 +1,24 @@
 //! Answers the peers. Section "Endpoints" of `docs/protocol/raft.md`.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming as RequestBytes;
 use tokio::time::timeout;
 
-use super::headers::{self, CLUSTER_ID_MISMATCH, INCOMPATIBLE_VERSION};
+use super::headers;
 use super::link::Link;
 use super::outgoing::Outgoing;
 use super::snapshot::Incoming;
 use super::tls::Identity;
 use crate::codec::{SnapshotDecoder, SnapshotError, SnapshotEvent};
-use crate::config::Node;
-use crate::core::{MemberId, PeerUrls, StreamKind};
+use crate::config::{Node, NotTaken};
+use crate::core::{Admission, MemberId, PeerUrls, ProbeAnswer, Refusal, StreamKind, check_compatible};
 use crate::raft::ProcessError;
 use crate::raftpb::{self, Message, MessageType};
 
@@ -83,25 +84,19 @@ fn taken() -> Answer {
 }
 
 fn probing() -> Answer {
-    let now = "{}";
-    let mut answer = Response::new(Full::from(now).boxed_unsync());
+    let encoded = ProbeAnswer { is_ok: true, now: SystemTime::now() }.encode();
+    let Ok(encoded) = encoded else {
+        return refuse(StatusCode::INTERNAL_SERVER_ERROR, "this node's clock is nowhere near the present");
+    };
+    let mut answer = Response::new(Full::from(encoded).boxed_unsync());
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
 }
 
-/// Whether the two sides' versions and clusters go together; the refusal otherwise. A stranger is not told our cluster.
-fn check(node: &Node, headers: &http::HeaderMap) -> Result<(), Answer> {
-    let text = |name: &HeaderName| headers::text(headers, name);
-    let version = text(&headers::SERVER_VERSION);
-    let min_version = text(&headers::MIN_CLUSTER_VERSION);
-    let _ = (version, min_version);
-    if false {
-        return Err(refuse(StatusCode::PRECONDITION_FAILED, INCOMPATIBLE_VERSION));
-    }
-    if text(&headers::CLUSTER_ID) != Some(node.config.cluster_id.to_string().as_str()) {
-        return Err(refuse(StatusCode::PRECONDITION_FAILED, CLUSTER_ID_MISMATCH));
-    }
-    Ok(())
+/// The refusal, where the two sides' versions or clusters do not go together. A stranger is not told our cluster.
+fn mismatch(node: &Node, headers: &http::HeaderMap) -> Option<Answer> {
+    let incompatible = check_compatible(&node.config.local, headers).err()?;
+    Some(refuse(StatusCode::PRECONDITION_FAILED, incompatible.body()))
 }
 
 /// Somebody behind us may not know us as a peer, nor we them: their URLs let us answer until Raft says who they are.
@@ -124,7 +119,7 @@ where
     if request.method() != Method::POST {
         return wrong_method("POST");
     }
-    if let Err(refusal) = check(node, request.headers()) {
+    if let Some(refusal) = mismatch(node, request.headers()) {
         return refusal;
     }
     meet(node, request.headers());
@@ -160,34 +155,50 @@ async fn pipeline(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
     let Ok(message) = raftpb::decode::<Message>(&bytes, &node.config.limits) else {
         return refuse(StatusCode::BAD_REQUEST, "error unmarshalling raft message");
     };
-    // A member speaks for itself. It said who it is, and with TLS it has proven it.
-    if from != Some(MemberId(message.from)) {
+    // A member speaks for itself: it said who it is, and with TLS it has proven it. But a transfer of leadership is from whom
+    // it is to go to, whoever passes it on.
+    if from != Some(MemberId(message.from)) && !message.is(MessageType::TransferLeader) {
         return refuse(StatusCode::UNAUTHORIZED, "the message is not from its sender");
     }
     if let Some(link) = node.peer(MemberId(message.from)) {
         link.traffic.received(bytes.len());
     }
+    let len = bytes.len();
     drop(bytes);
-    process(&node, message, "error processing raft message").await
+    process(&node, (message, len), "error processing raft message").await
 }
 
-async fn process(node: &Node, message: Message, failure: &str) -> Answer {
-    match node.process(message).await {
+async fn process(node: &Node, (message, len): (Message, usize), failure: &str) -> Answer {
+    let from = message.from;
+    match node.process(message, len).await {
         Ok(()) => taken(),
-        Err(ProcessError::Removed) => refuse(StatusCode::FORBIDDEN, &ProcessError::Removed.to_string()),
-        Err(error) => {
+        Err(NotTaken::ByRaft(ProcessError::Removed)) => {
+            refuse(StatusCode::FORBIDDEN, &ProcessError::Removed.to_string())
+        }
+        Err(NotTaken::ByRaft(error)) => {
             tracing::debug!(%error, "raft did not take a message");
             refuse(StatusCode::INTERNAL_SERVER_ERROR, failure)
+        }
+        Err(NotTaken::Refused(refusal)) => {
+            tracing::warn!(from, %refusal, "a message was refused");
+            if let Some(link) = node.peer(MemberId(from)) {
+                link.traffic.not_received();
+            }
+            refuse(refusal.status(), &refusal.to_string())
         }
     }
 }
 
 async fn snapshot(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
     match receive_snapshot(&node, request.into_body()).await {
-        Ok(message) => process(&node, message, "failed to process raft message").await,
+        Ok(message) => {
+            let len = raftpb::encoded_len(&message);
+            process(&node, (message, len), "failed to process raft message").await
+        }
         Err(Refused::Head(error)) => {
             refuse(StatusCode::BAD_REQUEST, &format!("failed to decode raft message ({error})"))
         }
+        Err(Refused::Message(refusal)) => refuse(refusal.status(), &refusal.to_string()),
         Err(Refused::WrongType) => refuse(StatusCode::BAD_REQUEST, "wrong raft message type"),
         Err(Refused::Save(what)) => {
             refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("failed to save KV snapshot ({what})"))
@@ -199,12 +210,14 @@ async fn snapshot(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
 enum Refused {
     Head(SnapshotError),
     WrongType,
+    Message(Refusal),
     Save(&'static str),
 }
 
 async fn receive_snapshot(node: &Node, mut body: RequestBytes) -> Result<Message, Refused> {
     let mut decoder = SnapshotDecoder::new(node.config.limits);
-    let mut head: Option<(Message, Incoming)> = None;
+    // Without a file, Raft would not look at the snapshot, so nobody needs its database.
+    let mut head: Option<(Message, Option<Incoming>)> = None;
     while let Some(piece) = next_piece(node, &mut body).await {
         let piece = piece.map_err(|()| Refused::Save("the body was cut short"))?;
         let mut input = &piece[..];
@@ -214,25 +227,34 @@ async fn receive_snapshot(node: &Node, mut body: RequestBytes) -> Result<Message
                     if !message.is(MessageType::Snap) {
                         return Err(Refused::WrongType);
                     }
-                    let Some(dir) = &node.config.snapshot_dir else {
-                        return Err(Refused::Save("this node takes no databases"));
+                    let incoming = match node.judge(message.clone()).map_err(Refused::Message)? {
+                        Admission::Deliver(_) => Some(begin(node, &message).await?),
+                        Admission::Ignore(_) => None,
                     };
-                    let index = message.snapshot.metadata.index;
-                    let incoming = Incoming::begin(dir, index).await;
-                    let incoming = incoming.map_err(|error| save_failed(&error))?;
                     head = Some((message, incoming));
                 }
-                (SnapshotEvent::Body(bytes), Some((_, incoming))) => {
+                (SnapshotEvent::Body(bytes), Some((_, Some(incoming)))) => {
                     incoming.write(bytes).await.map_err(|error| save_failed(&error))?;
                 }
-                (SnapshotEvent::Body(_), None) => {}
+                (SnapshotEvent::Body(_), _) => {}
             }
         }
     }
     decoder.handle_end().map_err(Refused::Head)?;
     let Some((message, incoming)) = head else { return Err(Refused::Save("the body was cut short")) };
-    incoming.finish().await.map_err(|error| save_failed(&error))?;
+    if let Some(incoming) = incoming {
+        incoming.finish().await.map_err(|error| save_failed(&error))?;
+    }
     Ok(message)
+}
+
+/// Begins the file of a snapshot's database.
+async fn begin(node: &Node, message: &Message) -> Result<Incoming, Refused> {
+    let Some(dir) = &node.config.snapshot_dir else {
+        return Err(Refused::Save("this node takes no databases"));
+    };
+    let incoming = Incoming::begin(dir, message.snapshot.metadata.index).await;
+    incoming.map_err(|error| save_failed(&error))
 }
 
 fn save_failed(error: &std::io::Error) -> Refused {
@@ -244,7 +266,7 @@ fn stream(node: &Arc<Node>, request: &Request<RequestBytes>, rest: &str) -> Answ
     if request.method() != Method::GET {
         return wrong_method("GET");
     }
-    if let Err(refusal) = check(node, request.headers()) {
+    if let Some(refusal) = mismatch(node, request.headers()) {
         return refusal;
     }
     let mut answer = stream_in_cluster(node, request.headers(), rest);

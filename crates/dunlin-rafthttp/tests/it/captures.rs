@@ -77,6 +77,18 @@ const MSGAPP_STREAMS: [Stream; 10] = [
     stream!("raftexample-3.4.23/msgapp-stream-served-by-rust-0035", Sparse, (0, 0, 0), 5858),
 ];
 
+/// Requests to `/raft` of one connection each, who wrote them, and how many.
+const POSTS: [(&[u8], Writer, usize); 8] = [
+    (golden!("etcd-3.4.23/pipeline-rust-to-etcd.request.bin"), Sparse, 1),
+    (golden!("etcd-3.5.1/pipeline-rust-to-etcd.request.bin"), Sparse, 1),
+    (golden!("etcd-3.5.1/pipeline-etcd-to-rust.request.bin"), Go, 1),
+    (golden!("raftexample-3.4.23/pipeline-go2-to-go1.request.bin"), Go, 4),
+    (golden!("raftexample-3.4.23/pipeline-go-to-rust.request.bin"), Go, 52),
+    (golden!("raftexample-3.4.23/pipeline-rust-to-go.request.bin"), Sparse, 1),
+    (golden!("raftexample-3.4.23/msgsnap-pipeline-go-to-rust.request.bin"), Go, 1),
+    (golden!("raftexample-3.4.23/msgsnap-pipeline-rust-to-go.request.bin"), Sparse, 1),
+];
+
 impl Stream {
     /// The pieces in which the body came, cut further to so many bytes.
     fn pieces(&self, len_max: usize) -> impl Iterator<Item = &'static [u8]> {
@@ -144,6 +156,18 @@ fn message(event: StreamEvent) -> Message {
         StreamEvent::LinkHeartbeat => Message::link_heartbeat(),
         StreamEvent::Message(message) => message,
     }
+}
+
+/// What nodes said to each other in all captures but that of a database.
+pub(crate) fn every_captured_message() -> Vec<Message> {
+    let events = MESSAGE_STREAMS.iter().map(|stream| stream.decode_messages(usize::MAX).0);
+    let appends = MSGAPP_STREAMS.iter().map(|stream| stream.decode_appends(usize::MAX).0);
+    let streamed = events.chain(appends).flatten().filter_map(|event| match event {
+        StreamEvent::LinkHeartbeat => None,
+        StreamEvent::Message(message) => Some(message),
+    });
+    let bodies = POSTS.iter().flat_map(|(bytes, ..)| bodies(bytes));
+    streamed.chain(bodies.map(|body| raftpb::decode(body, &LIMITS).expect("a message"))).collect()
 }
 
 #[test]
@@ -239,17 +263,7 @@ fn every_msgapp_stream_is_written_again_and_what_go_wrote_to_the_same_bytes() {
 
 #[test]
 fn every_posted_message_decodes_and_is_written_again_and_what_go_wrote_to_the_same_bytes() {
-    let posts: [(&[u8], Writer, usize); 8] = [
-        (golden!("etcd-3.4.23/pipeline-rust-to-etcd.request.bin"), Sparse, 1),
-        (golden!("etcd-3.5.1/pipeline-rust-to-etcd.request.bin"), Sparse, 1),
-        (golden!("etcd-3.5.1/pipeline-etcd-to-rust.request.bin"), Go, 1),
-        (golden!("raftexample-3.4.23/pipeline-go2-to-go1.request.bin"), Go, 4),
-        (golden!("raftexample-3.4.23/pipeline-go-to-rust.request.bin"), Go, 52),
-        (golden!("raftexample-3.4.23/pipeline-rust-to-go.request.bin"), Sparse, 1),
-        (golden!("raftexample-3.4.23/msgsnap-pipeline-go-to-rust.request.bin"), Go, 1),
-        (golden!("raftexample-3.4.23/msgsnap-pipeline-rust-to-go.request.bin"), Sparse, 1),
-    ];
-    for (at, (bytes, writer, count)) in posts.into_iter().enumerate() {
+    for (at, (bytes, writer, count)) in POSTS.into_iter().enumerate() {
         let bodies = bodies(bytes);
         assert_eq!(bodies.len(), count, "{at}");
         for body in bodies {

@@ -1,6 +1,8 @@
-//! Tests of the public API of dunlin-rafthttp, in one binary: golden vectors, captured traffic, dialects and properties.
+//! Tests of the public API of dunlin-rafthttp, in one binary: golden vectors, captured traffic, dialects, properties, and what is
+//! admitted.
 #![cfg(test)]
 
+mod admission;
 mod any;
 mod asking;
 mod captured;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use dunlin_rafthttp::raftpb::{Entry, Message, MessageType, Snapshot, SnapshotMetadata};
+use dunlin_rafthttp::raftpb::{ConfState, Entry, Message, MessageType, Snapshot, SnapshotMetadata};
 use dunlin_rafthttp::{Builder, ClusterId, MemberId, PeerTls, ProcessError, Raft, SnapshotStatus, Transport};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -113,9 +113,15 @@ pub(crate) fn message(msg_type: MessageType) -> Message {
     Message { msg_type: msg_type.into(), from: 1, to: 2, term: 1, ..Message::default() }
 }
 
+/// Of a snapshot that both members are in.
+pub(crate) fn metadata(index: u64) -> SnapshotMetadata {
+    let conf_state = ConfState { voters: vec![1, 2], ..ConfState::default() };
+    SnapshotMetadata { index, term: 1, conf_state }
+}
+
 pub(crate) fn samples() -> Vec<Message> {
     let entry = |index| Entry { term: 1, index, data: b"some data".as_slice().into(), ..Entry::default() };
-    let metadata = SnapshotMetadata { index: 5, term: 1, ..SnapshotMetadata::default() };
+    let metadata = metadata(5);
     vec![
         Message { term: 0, entries: vec![entry(0)], ..message(MessageType::Prop) },
         Message { log_term: 1, index: 3, entries: vec![entry(4)], commit: 3, ..message(MessageType::App) },

@@ -3,15 +3,15 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use dunlin_rafthttp::raftpb::{Message, MessageType, Snapshot as RaftSnapshot, SnapshotMetadata};
+use dunlin_rafthttp::raftpb::{Message, MessageType, Snapshot as RaftSnapshot};
 use dunlin_rafthttp::{MemberId, Snapshot, SnapshotStatus, snapshot_file_name};
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::members::{Member, Told, message, until};
+use crate::members::{Member, Told, message, metadata, until};
 use crate::wire::Wire;
 
 fn snapshot(database: impl AsyncRead + Send + 'static, database_len: u64) -> Snapshot {
-    let metadata = SnapshotMetadata { index: 7, term: 1, ..SnapshotMetadata::default() };
+    let metadata = metadata(7);
     let message = Message {
         snapshot: RaftSnapshot { metadata, ..RaftSnapshot::default() },
         ..message(MessageType::Snap)
@@ -83,6 +83,16 @@ async fn a_database_of_another_length_or_with_an_error_leaves_no_file_and_is_rep
     // The receiver notices the end of a transfer a moment later.
     until(|| files(&dir).is_empty()).await;
     assert!(receiver.told.try_recv().is_err(), "raft heard of a snapshot that did not arrive");
+}
+
+#[tokio::test]
+async fn a_snapshot_that_no_node_would_send_is_refused_before_its_database() {
+    let (sender, mut receiver, dir) = members().await;
+    let mut sent = snapshot(Zeroes(1 << 40), 1 << 40);
+    sent.message.snapshot.metadata.term = 0;
+    assert!(!sender.transport.send_snapshot(sent).await);
+    assert_eq!(files(&dir), Vec::<String>::new());
+    assert!(receiver.told.try_recv().is_err());
 }
 
 #[tokio::test]
