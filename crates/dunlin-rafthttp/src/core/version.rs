@@ -140,7 +140,7 @@ pub(crate) fn server_version(headers: &HeaderMap) -> Result<ServerVersion, Versi
 /// # Errors
 ///
 /// [`VersionError`] when what stands there is no version.
-pub fn min_cluster_version(headers: &HeaderMap) -> Result<ServerVersion, VersionError> {
+pub(super) fn min_cluster_version(headers: &HeaderMap) -> Result<ServerVersion, VersionError> {
     read(headers, &MIN_CLUSTER_VERSION)
 }
 

@@ -14,6 +14,7 @@ pub(crate) const CLUSTER: ClusterId = ClusterId(0x1000);
 
 /// What Raft was told.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most of them are the large one")]
 pub(crate) enum Told {
     Message(Message),
     Unreachable(MemberId),
