@@ -259,7 +259,7 @@ fn poll_end(
         return Poll::Ready(Err(CloseCause::Exchange));
     }
     if let Poll::Ready(ready) = lease.poll_ready(cx) {
-        return Poll::Ready(ready.map_err(|()| CloseCause::Exchange));
+        return Poll::Ready(ready.map_err(|()| lease.conn.cause_of_last()));
     }
     let grace = grace.get_or_insert_with(|| Box::pin(sleep(UPLOAD_GRACE)));
     grace.as_mut().poll(cx).map(|()| Err(CloseCause::Exchange))

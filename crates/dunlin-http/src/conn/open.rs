@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 
 use hyper::client::conn::{http1, http2};
@@ -122,7 +123,11 @@ fn spawn(conn: &Conn, task: impl Future<Output = ()> + Send + 'static) {
 }
 
 fn ended(conn: &Conn, result: &Result<(), hyper::Error>) {
-    let Err(error) = result else { return };
+    let Err(error) = result else {
+        let is_own_end = conn.is_http1() && !conn.meter.has_read_end();
+        conn.has_ended_itself.store(is_own_end, Ordering::Release);
+        return;
+    };
     tracing::debug!(target: "dunlin_http::conn", conn = conn.info.id, key = %conn.info.key, %error, "connection failed");
     if kind_of(error).is_timeout() {
         conn.cause.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(CloseCause::Timeout);

@@ -56,6 +56,9 @@ pub(crate) async fn exchange(
     }
     let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
     let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
+    if let Some(cause) = plan.closes {
+        conn.ends_with_exchange(cause);
+    }
     let mark = conn.meter.begin(head_max, plan.trace.as_ref().filter(|_| is_http1));
     if let (Some(trace), true) = (&plan.trace, hold.is_some()) {
         trace.wait_100_continue();

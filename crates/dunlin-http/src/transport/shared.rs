@@ -239,13 +239,19 @@ impl Home for Shared {
         let actions = state.pool.step(Instant::now().into_std(), Event::Released { conn: id, reuse });
         let effects = self.carry_out(&mut state, actions, &mut Want::default());
         let retired = state.pool.retired(id);
+        let is_here = state.conns.contains_key(&id);
         drop(state);
         self.run(effects);
-        retired.map_or(Ok(()), Err)
+        match retired {
+            Some(cause) => Err(cause),
+            None if is_here => Ok(()),
+            // It closed before the exchange came back.
+            None => reuse.and(Err(CloseCause::Peer)),
+        }
     }
 
     fn closed(self: Arc<Self>, conn: &Arc<Conn>) {
-        let cause = conn.cause().unwrap_or(CloseCause::Peer);
+        let cause = conn.cause_of_end();
         let mut state = self.lock();
         // A connection that was closed before it was known is a dial that failed.
         let Some(entry) = state.conns.remove(&conn.id) else { return };

@@ -79,6 +79,21 @@ where
     Connection::new(client)
 }
 
+/// As [`net`], with servers that say word for word what `answer` gives for a head, until the client closes.
+pub(crate) fn scripted<F>(answer: F) -> (Arc<Net>, Builder)
+where
+    F: Fn(&str) -> String + Clone + Send + Sync + 'static,
+{
+    net(move |mut peer| {
+        let answer = answer.clone();
+        async move {
+            while let Some(head) = peer.head().await {
+                peer.write(answer(&head)).await;
+            }
+        }
+    })
+}
+
 /// A hyper server for each connection, which answers by `answer`.
 pub(crate) fn http<F, Fut>(answer: F) -> (Arc<Net>, Builder)
 where
