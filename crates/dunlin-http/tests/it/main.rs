@@ -10,4 +10,5 @@
 
 mod support;
 
+mod drain;
 mod reuse;
