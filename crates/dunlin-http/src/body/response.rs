@@ -100,9 +100,7 @@ impl Live {
         let known = conn.cause().filter(|cause| *cause != CloseCause::Timeout).map(Error::from_close);
         let error = known.unwrap_or_else(|| Error::from_hyper(error));
         let cause = if error.is_timeout() { CloseCause::Timeout } else { CloseCause::Exchange };
-        let is_only_a_stream = !conn.is_http1() && !self.lease.is_closed();
-        let reuse = if is_only_a_stream { Ok(()) } else { Err(cause) };
-        (error.to(&conn.info.key).having_sent(true), reuse)
+        (error.to(&conn.info.key).having_sent(true), Err(cause))
     }
 }
 

@@ -222,6 +222,9 @@ impl Lease {
     }
 
     fn give_back(&mut self, reuse: Result<(), CloseCause>) -> Result<(), CloseCause> {
+        // An HTTP/2 exchange that goes wrong is a stream that was reset; its connection is none the worse for it.
+        let is_only_a_stream = !self.conn.is_http1() && !self.is_closed();
+        let reuse = if is_only_a_stream { Ok(()) } else { reuse };
         match self.sender.take() {
             Some(sender) => self.home.clone().release(&self.conn, sender, reuse),
             None => Ok(()),

@@ -130,9 +130,8 @@ fn fail(lease: Lease, plan: &Plan, (mark, can_repeat): (Mark, bool), why: Why) -
         ErrorKind::ClosedByPeer => CloseCause::Peer,
         _ => CloseCause::Exchange,
     };
-    let is_only_a_stream = !is_http1 && !lease.is_closed();
     // The failure is told; what becomes of the connection is the pool's business.
-    lease.release(if is_only_a_stream { Ok(()) } else { Err(cause) }).ok();
+    lease.release(Err(cause)).ok();
     Failure {
         error: error.to(&conn.info.key).having_sent(has_sent),
         may_retry: can_repeat && is_lost && is_harmless,

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, InvalidRequest, TimeoutKind};
 use crate::key::ConnKey;
 use crate::pool::WaiterId;
 use crate::round_trip::RoundTripper;
-use crate::stats::PoolStats;
+use crate::stats::{CloseCause, PoolStats};
 use crate::trace::GotConn;
 
 mod builder;
@@ -92,9 +92,8 @@ impl Transport {
             }
             let lease = self.checkout(&plan).await?;
             if lease.is_closed() && lease.reuse.is_reused {
-                // It was closed a moment ago; the pool hears of it when the lease is given back.
-                lease.conn.close(crate::stats::CloseCause::Peer);
-                lease.release(Err(crate::stats::CloseCause::Peer)).ok();
+                // It was closed a moment ago, or takes no more streams; the pool hears of it now.
+                lease.release(Err(CloseCause::Peer)).ok();
                 continue;
             }
             let conn = lease.conn.id;

@@ -8,7 +8,9 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod servers;
 mod support;
 
 mod drain;
 mod reuse;
+mod streams;
