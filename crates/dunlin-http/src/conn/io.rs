@@ -29,6 +29,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.conn.is_gone.store(true, Ordering::Release);
+        self.conn.closing.notify_one();
         if let Some(home) = self.home.upgrade() {
             home.closed(&self.conn);
         }

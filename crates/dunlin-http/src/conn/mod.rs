@@ -54,6 +54,7 @@ pub(crate) struct Conn {
     last: OnceLock<CloseCause>,
     /// hyper closed it without being told to: an exchange was over after which there is no other one.
     has_ended_itself: AtomicBool,
+    /// It was told to close, or is gone.
     closing: Notify,
     is_gone: AtomicBool,
 }

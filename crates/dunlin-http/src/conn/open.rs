@@ -81,7 +81,7 @@ async fn open_http2(
     }
     let (sender, connection) = builder.handshake::<_, Upload>(io).await?;
     let ending = conn.clone();
-    let task = async move {
+    let running = async move {
         let mut connection = pin!(connection);
         let mut streams_max = HTTP2_STREAMS_BEFORE_SETTINGS;
         let connection = poll_fn(|cx| {
@@ -97,9 +97,31 @@ async fn open_http2(
         if let Some(result) = run(&ending, pin!(connection)).await {
             ended(&ending, &result);
         }
+        ending
+    };
+    let task = async move {
+        // hyper's end of the connection is dropped by here.
+        let ending = running.await;
+        linger(&ending).await;
     };
     spawn(conn, task);
     Ok(Sender::Http2(sender))
+}
+
+/// Waits for the socket of an HTTP/2 connection, which is in a task of hyper's: streams may go on after the peer's
+/// goodbye, but nothing goes on long after ours, even if the peer has stopped reading.
+async fn linger(conn: &Conn) {
+    while conn.cause().is_none() && !conn.is_gone() {
+        conn.closing.notified().await;
+    }
+    let gone = async {
+        while !conn.is_gone() {
+            conn.closing.notified().await;
+        }
+    };
+    if timeout(GOODBYE_TIMEOUT, gone).await.is_err() {
+        conn.meter.kill();
+    }
 }
 
 /// Runs a connection until it ends, or until a while after it was asked to.

@@ -101,6 +101,23 @@ async fn a_connection_whose_server_says_goodbye_finishes_its_streams_and_takes_n
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_whose_peer_has_stopped_reading_is_closed_all_the_same() {
+    let (net, builder) = net(|peer| async move {
+        // A peer that never reads: the pipe fills and stays full.
+        let _held = peer.io;
+        sleep(Duration::from_secs(3600)).await;
+    });
+    let transport = builder.protocols(Protocols::Http2PriorKnowledge).max_conns_per_host(1).build();
+    let body = "x".repeat(1 << 20);
+    let asked = transport.round_trip(crate::support::post(URL, body));
+    assert!(timeout(Duration::from_secs(1), asked).await.is_err());
+    assert_eq!((net.open(), total(&transport).open()), (1, 1));
+    transport.close_idle();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(total(&transport).open(), 0, "its slot is free");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_of_a_stream_that_is_dropped_leaves_the_connection() {
     let (net, builder) = streaming();
     let transport = builder.build();
