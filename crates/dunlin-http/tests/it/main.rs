@@ -12,5 +12,8 @@ mod servers;
 mod support;
 
 mod drain;
+mod leaks;
+mod limits;
+mod queue;
 mod reuse;
 mod streams;

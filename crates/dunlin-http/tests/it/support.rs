@@ -88,6 +88,8 @@ where
         let answer = answer.clone();
         async move {
             while let Some(head) = peer.head().await {
+                let host = format!("\r\nhost: {}", peer.host);
+                assert!(head.to_lowercase().contains(&host), "{head} went to {}", peer.host);
                 peer.write(answer(&head)).await;
             }
         }
@@ -121,6 +123,15 @@ where
 /// Answers everything with the number of the connection.
 pub(crate) fn numbered() -> (Arc<Net>, Builder) {
     http(|_, index| async move { text(index) })
+}
+
+/// Answers with the number of the connection, after as many seconds as the path says.
+pub(crate) fn slow() -> (Arc<Net>, Builder) {
+    http(|request, index| async move {
+        let seconds = request.uri().path().trim_start_matches('/').parse().unwrap();
+        tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+        text(index)
+    })
 }
 
 pub(crate) fn text(body: impl std::fmt::Display) -> Response<Full<Bytes>> {
@@ -173,6 +184,12 @@ pub(crate) async fn read(response: Response<ResponseBody>) -> Result<String, Err
 /// A GET, its response read to the end.
 pub(crate) async fn fetch(transport: &Transport, url: &str) -> Result<String, Error> {
     read(transport.round_trip(get(url)).await?).await
+}
+
+/// As [`fetch`], all at once; the answers in the order of the URLs.
+pub(crate) async fn fetch_all(transport: &Transport, urls: &[&str]) -> Vec<String> {
+    futures_util::future::join_all(urls.iter().map(|url| async { fetch(transport, url).await.unwrap() }))
+        .await
 }
 
 pub(crate) fn total(transport: &Transport) -> ConnStats {
