@@ -183,3 +183,33 @@ async fn nobody_is_on_record_as_waiting_after_all_were_served_failed_or_gone() {
     assert!(failed.iter().all(|failed| failed.as_ref().unwrap_err().is_connect()));
     assert_eq!((total(&failing).waiting, total(&failing).open(), total(&failing).dials_failed), (0, 0, 4));
 }
+
+/// Looks at the transport when it is dropped, as a guard that reports does.
+#[derive(Clone)]
+struct Looks(Transport);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        drop(self.0.stats());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_request_carries_is_dropped_outside_of_the_lock() {
+    let (_net, builder) = slow();
+    let transport = builder.max_conns_per_host(1).build();
+    let asked: Vec<_> = (0..4)
+        .map(|_| {
+            let mut request = get("http://host.test/1");
+            request.extensions_mut().insert(Looks(transport.clone()));
+            let transport = transport.clone();
+            tokio::spawn(async move { read(transport.round_trip(request).await?).await })
+        })
+        .collect();
+    settle().await;
+    asked[3].abort();
+    for asked in asked.into_iter().take(3) {
+        assert_eq!(asked.await.unwrap().unwrap(), "0");
+    }
+    assert_eq!((total(&transport).waiting, total(&transport).reused), (0, 2));
+}
