@@ -138,12 +138,15 @@ fn fail(lease: Lease, plan: &Plan, (mark, can_repeat): (Mark, bool), why: Why) -
     }
 }
 
-/// HTTP/2 says of a request that it was not looked at.
+/// HTTP/2 says of a request that it was not looked at: it was refused, or came after the last one that the server
+/// named in its goodbye. Those before it are answered and have no such error.
 fn is_unprocessed(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            let is_after_goodbye =
+                error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return is_after_goodbye || error.reason() == Some(h2::Reason::REFUSED_STREAM);
         }
         source = error.source();
     }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::servers::serve_http2;
@@ -124,13 +124,18 @@ async fn three_hundred_streams_at_a_limit_of_one_free_one_slot_for_each_connecti
         serve_http2(peer.io, 100, answer, leaves.notified()).await;
     });
     let transport = builder.protocols(Protocols::Http2PriorKnowledge).max_conns_per_host(1).build();
-    let answers = fetch_all(&transport, &[URL; 300]).await;
-    assert!(answers.iter().all(|answer| answer == "ok"));
+    // A goodbye comes while streams are on their way. They are sent again, a POST too: the server says it has not seen them.
+    let requests = (0..300).map(|number| if number % 2 == 0 { get(URL) } else { post(URL, "body") });
+    let answers =
+        join_all(requests.map(|request| async { read(transport.round_trip(request).await?).await }));
+    let answers = timeout(Duration::from_secs(60), answers).await.unwrap();
+    assert!(answers.into_iter().all(|answer| answer.unwrap() == "ok"));
     settle().await;
     let stats = total(&transport);
     assert_eq!(net.dials() as u64, stats.opened);
     assert_eq!(stats.opened, stats.closed.total() + stats.open() as u64, "each slot is freed once");
-    assert_eq!((net.open(), stats.open(), stats.waiting), (1, 1, 0));
+    assert!(net.dials() > 1 && stats.open() <= 1, "{stats:?}");
+    assert_eq!((net.open(), stats.active, stats.waiting), (stats.open(), 0, 0));
     assert_eq!(fetch(&transport, URL).await.unwrap(), "ok");
 }
 

@@ -74,6 +74,7 @@ pub(crate) async fn serve_http2<I, F, Fut, B>(
         builder.max_concurrent_streams(streams_max).serve_connection(TokioIo::new(io), service)
     );
     tokio::select! {
+        biased;
         _ = serving.as_mut() => return,
         () = leaves => serving.as_mut().graceful_shutdown(),
     }
