@@ -71,8 +71,9 @@ impl Transport {
     ///
     /// A URI with scheme and host is needed; `Host` is added if it is missing. A request whose connection was closed
     /// under it is sent again where that is certain to do no harm: over a connection that had served before, when
-    /// nothing of it was written, or when it is idempotent (`GET`, `HEAD`, `OPTIONS`, `TRACE`, or it has an
-    /// `Idempotency-Key`) and nothing of a response was read; and only with a body that can be made again.
+    /// nothing of it was written, when an HTTP/2 server says that it has not looked at it, or when it is idempotent (`GET`,
+    /// `HEAD`, `OPTIONS`, `TRACE`, or it has an `Idempotency-Key`) and nothing of a response was read; and only with a body
+    /// that can be made again.
     ///
     /// # Errors
     ///
