@@ -261,7 +261,7 @@ impl Home for Single {
     }
 
     fn closed(self: Arc<Self>, conn: &Arc<Conn>) {
-        let cause = conn.cause().unwrap_or(CloseCause::Peer);
+        let cause = conn.cause_of_end();
         let gone = self.update(|state| (state.conn.take(), state.sender.take()));
         drop(gone);
         self.changed.send_modify(|now| (now.closed, now.available) = (Some(cause), 0));

@@ -100,9 +100,7 @@ impl Live {
         let known = conn.cause().filter(|cause| *cause != CloseCause::Timeout).map(Error::from_close);
         let error = known.unwrap_or_else(|| Error::from_hyper(error));
         let cause = if error.is_timeout() { CloseCause::Timeout } else { CloseCause::Exchange };
-        let is_only_a_stream = !conn.is_http1() && !self.lease.is_closed();
-        let reuse = if is_only_a_stream { Ok(()) } else { Err(cause) };
-        (error.to(&conn.info.key).having_sent(true), reuse)
+        (error.to(&conn.info.key).having_sent(true), Err(cause))
     }
 }
 
@@ -259,7 +257,7 @@ fn poll_end(
         return Poll::Ready(Err(CloseCause::Exchange));
     }
     if let Poll::Ready(ready) = lease.poll_ready(cx) {
-        return Poll::Ready(ready.map_err(|()| CloseCause::Exchange));
+        return Poll::Ready(ready.map_err(|()| lease.conn.cause_of_last()));
     }
     let grace = grace.get_or_insert_with(|| Box::pin(sleep(UPLOAD_GRACE)));
     grace.as_mut().poll(cx).map(|()| Err(CloseCause::Exchange))

@@ -29,6 +29,7 @@ const WRITE_BROKEN: u8 = 2;
 const KILLED: u8 = 4;
 const HEAD_TOO_LONG: u8 = 8;
 const UPGRADED: u8 = 16;
+const READ_END: u8 = 32;
 
 /// Where a connection was when an exchange began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +143,15 @@ impl Meter {
             self.set(HEAD_TOO_LONG);
             self.exchange.wake();
         }
+    }
+
+    /// The peer sends no more.
+    pub(super) fn read_end(&self) {
+        self.set(READ_END);
+    }
+
+    pub(super) fn has_read_end(&self) -> bool {
+        self.is(READ_END)
     }
 
     pub(super) fn wrote(&self, len: u64) {

@@ -50,6 +50,11 @@ pub(crate) struct Conn {
     pub(crate) meter: Arc<Meter>,
     task: OnceLock<AbortHandle>,
     cause: Mutex<Option<CloseCause>>,
+    /// Why its last exchange is its last one, if that was known when it began.
+    last: OnceLock<CloseCause>,
+    /// hyper closed it without being told to: an exchange was over after which there is no other one.
+    has_ended_itself: AtomicBool,
+    /// It was told to close, or is gone.
     closing: Notify,
     is_gone: AtomicBool,
 }
@@ -62,6 +67,8 @@ impl Conn {
             meter: Arc::new(Meter::new()),
             task: OnceLock::new(),
             cause: Mutex::new(None),
+            last: OnceLock::new(),
+            has_ended_itself: AtomicBool::new(false),
             closing: Notify::new(),
             is_gone: AtomicBool::new(false),
         }
@@ -89,6 +96,24 @@ impl Conn {
     /// Why we closed it; `None` while it is open and when the peer did.
     pub(crate) fn cause(&self) -> Option<CloseCause> {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The exchange that begins is the last one.
+    pub(crate) fn ends_with_exchange(&self, cause: CloseCause) {
+        // The cause given first is the one that counts.
+        self.last.set(cause).ok();
+    }
+
+    /// What an exchange after which there is no other one is to be blamed on.
+    pub(crate) fn cause_of_last(&self) -> CloseCause {
+        self.last.get().copied().unwrap_or(CloseCause::Exchange)
+    }
+
+    /// Why the socket is closed, now that it is.
+    pub(crate) fn cause_of_end(&self) -> CloseCause {
+        let has_ended_itself = self.has_ended_itself.load(Ordering::Acquire);
+        let unsaid = if has_ended_itself { self.cause_of_last() } else { CloseCause::Peer };
+        self.cause().unwrap_or(unsaid)
     }
 
     /// Whether the socket is closed already.
@@ -198,6 +223,9 @@ impl Lease {
     }
 
     fn give_back(&mut self, reuse: Result<(), CloseCause>) -> Result<(), CloseCause> {
+        // An HTTP/2 exchange that goes wrong is a stream that was reset; its connection is none the worse for it.
+        let is_only_a_stream = !self.conn.is_http1() && !self.is_closed();
+        let reuse = if is_only_a_stream { Ok(()) } else { reuse };
         match self.sender.take() {
             Some(sender) => self.home.clone().release(&self.conn, sender, reuse),
             None => Ok(()),

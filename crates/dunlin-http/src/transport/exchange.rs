@@ -64,6 +64,9 @@ pub(crate) async fn exchange(
     }
     let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
     let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
+    if let Some(cause) = plan.closes {
+        conn.ends_with_exchange(cause);
+    }
     let mark = conn.meter.begin(head_max, plan.trace.as_ref().filter(|_| is_http1));
     if let (Some(trace), true) = (&plan.trace, hold.is_some()) {
         trace.wait_100_continue();
@@ -135,21 +138,23 @@ fn fail(lease: Lease, plan: &Plan, (mark, can_repeat): (Mark, bool), why: Why) -
         ErrorKind::ClosedByPeer => CloseCause::Peer,
         _ => CloseCause::Exchange,
     };
-    let is_only_a_stream = !is_http1 && !lease.is_closed();
     // The failure is told; what becomes of the connection is the pool's business.
-    lease.release(if is_only_a_stream { Ok(()) } else { Err(cause) }).ok();
+    lease.release(Err(cause)).ok();
     Failure {
         error: error.to(&conn.info.key).having_sent(has_sent),
         may_retry: can_repeat && is_lost && is_harmless,
     }
 }
 
-/// HTTP/2 says of a request that it was not looked at.
+/// HTTP/2 says of a request that it was not looked at: it was refused, or came after the last one that the server
+/// named in its goodbye. Those before it are answered and have no such error.
 fn is_unprocessed(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            let is_after_goodbye =
+                error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return is_after_goodbye || error.reason() == Some(h2::Reason::REFUSED_STREAM);
         }
         source = error.source();
     }

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, InvalidRequest, TimeoutKind};
 use crate::key::ConnKey;
 use crate::pool::WaiterId;
 use crate::round_trip::RoundTripper;
-use crate::stats::PoolStats;
+use crate::stats::{CloseCause, PoolStats};
 use crate::trace::GotConn;
 
 mod builder;
@@ -71,8 +71,9 @@ impl Transport {
     ///
     /// A URI with scheme and host is needed; `Host` is added if it is missing. A request whose connection was closed
     /// under it is sent again where that is certain to do no harm: over a connection that had served before, when
-    /// nothing of it was written, or when it is idempotent (`GET`, `HEAD`, `OPTIONS`, `TRACE`, or it has an
-    /// `Idempotency-Key`) and nothing of a response was read; and only with a body that can be made again.
+    /// nothing of it was written, when an HTTP/2 server says that it has not looked at it, or when it is idempotent (`GET`,
+    /// `HEAD`, `OPTIONS`, `TRACE`, or it has an `Idempotency-Key`) and nothing of a response was read; and only with a body
+    /// that can be made again.
     ///
     /// # Errors
     ///
@@ -92,9 +93,8 @@ impl Transport {
             }
             let lease = self.checkout(&plan).await?;
             if lease.is_closed() && lease.reuse.is_reused {
-                // It was closed a moment ago; the pool hears of it when the lease is given back.
-                lease.conn.close(crate::stats::CloseCause::Peer);
-                lease.release(Err(crate::stats::CloseCause::Peer)).ok();
+                // It was closed a moment ago, or takes no more streams; the pool hears of it now.
+                lease.release(Err(CloseCause::Peer)).ok();
                 continue;
             }
             let conn = lease.conn.id;

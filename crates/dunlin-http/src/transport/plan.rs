@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::dial::{Dialer, Order, Route, Target};
 use crate::error::{Error, ErrorKind, InvalidRequest};
 use crate::key::{ConnKey, Scheme};
+use crate::stats::CloseCause;
 use crate::trace::{RequestTrace, Trace};
 
 /// Ends the request that carries it in its extensions, before the response and while its body is read.
@@ -29,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) cancel: Option<CancellationToken>,
     pub(crate) is_idempotent: bool,
     pub(crate) expects_continue: bool,
+    /// Why it asks for its connection to be closed after it, if it does.
+    pub(crate) closes: Option<CloseCause>,
     /// `None` once an attempt took it that will be the last.
     head: Option<Parts>,
     target: Target,
@@ -70,7 +73,8 @@ impl Plan {
         if scheme == Scheme::Https && head.headers.contains_key(UPGRADE) {
             key = key.with_http1_only();
         }
-        if !settings.pool.keeps_alive && !says(&head.headers, &CONNECTION, "close") {
+        let mut closes = says_close(&head.headers).then_some(CloseCause::Exchange);
+        if !settings.pool.keeps_alive && closes.replace(CloseCause::KeepAlivesDisabled).is_none() {
             head.headers.append(CONNECTION, HeaderValue::from_static("close"));
         }
         let body = Source::new(body.0);
@@ -78,6 +82,7 @@ impl Plan {
         Ok(Self {
             expects_continue: !body.is_empty() && says(&head.headers, &EXPECT, "100-continue"),
             is_idempotent: is_idempotent(&head),
+            closes,
             cancel: head.extensions.remove::<CancelOn>().map(|cancel| cancel.0),
             trace: trace.or_else(|| settings.trace.clone()),
             key,
@@ -152,7 +157,7 @@ fn says(headers: &HeaderMap, name: &HeaderName, value: &str) -> bool {
         .any(|line| line.split(',').any(|part| part.trim().eq_ignore_ascii_case(value)))
 }
 
-/// Whether a response says that its connection will be closed.
+/// Whether a request or a response says that its connection will be closed.
 pub(super) fn says_close(headers: &HeaderMap) -> bool {
     says(headers, &CONNECTION, "close")
 }

@@ -233,7 +233,8 @@ impl Home for Shared {
         let mut unused = Some(sender);
         let Some(entry) = state.conns.get_mut(&id) else {
             // It was closed under the exchange; the pool knows that by now.
-            return reuse.and(Err(conn.cause().unwrap_or(CloseCause::Peer)));
+            drop(state);
+            return reuse.and(Err(conn.cause_of_end()));
         };
         if conn.is_http1() {
             entry.sender = unused.take();
@@ -243,11 +244,11 @@ impl Home for Shared {
         let retired = state.pool.retired(id);
         drop(state);
         self.run(effects);
-        reuse.and(retired.map_or(Ok(()), Err))
+        retired.map_or(reuse, Err)
     }
 
     fn closed(self: Arc<Self>, conn: &Arc<Conn>) {
-        let cause = conn.cause().unwrap_or(CloseCause::Peer);
+        let cause = conn.cause_of_end();
         let mut state = self.lock();
         // A connection that was closed before it was known is a dial that failed.
         let Some(entry) = state.conns.remove(&conn.id) else { return };

@@ -7,6 +7,12 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod servers;
 mod support;
 
+mod drain;
+mod leaks;
+mod limits;
+mod queue;
 mod reuse;
+mod streams;
