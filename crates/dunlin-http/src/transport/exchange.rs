@@ -130,9 +130,11 @@ fn fail(lease: Lease, plan: &Plan, (mark, can_repeat): (Mark, bool), why: Why) -
     let is_only_a_stream = !is_http1 && !lease.is_closed();
     // The failure is told; what becomes of the connection is the pool's business.
     lease.release(if is_only_a_stream { Ok(()) } else { Err(cause) }).ok();
+    // The attempt may have read from a stream that was whole when it began.
+    let is_whole = can_repeat && plan.body.can_be_sent_again();
     Failure {
         error: error.to(&conn.info.key).having_sent(has_sent),
-        may_retry: can_repeat && is_lost && is_harmless,
+        may_retry: is_whole && is_lost && is_harmless,
     }
 }
 
