@@ -8,6 +8,9 @@
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
+mod bodies;
 mod support;
 
+mod dialing;
+mod retry;
 mod reuse;
