@@ -113,6 +113,11 @@ impl Meter {
         self.exchange.register(cx.waker());
     }
 
+    /// Has the exchange look again at what is not in here.
+    pub(crate) fn wake_exchange(&self) {
+        self.exchange.wake();
+    }
+
     /// Makes every further read and write fail.
     pub(crate) fn kill(&self) {
         self.set(KILLED);

@@ -52,7 +52,8 @@ pub(crate) async fn exchange(
     let mut request = Request::from_parts(head, plan.body.attempt(upload.as_ref()));
     let is_broken_off = Arc::new(AtomicBool::new(false));
     if plan.trace.is_some() || hold.is_some() {
-        listen(&mut request, plan.trace.clone(), upload.clone(), is_broken_off.clone());
+        let breaks_off = (is_broken_off.clone(), conn.meter.clone());
+        listen(&mut request, plan.trace.clone(), upload.clone(), breaks_off);
     }
     let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
     let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
@@ -155,7 +156,7 @@ fn listen(
     request: &mut Request<Upload>,
     trace: Option<Arc<dyn Trace>>,
     upload: Option<Arc<Progress>>,
-    is_broken_off: Arc<AtomicBool>,
+    (is_broken_off, meter): (Arc<AtomicBool>, Arc<Meter>),
 ) {
     hyper::ext::on_informational(request, move |response| {
         if response.status() == StatusCode::CONTINUE
@@ -170,6 +171,7 @@ fn listen(
             && trace.got_1xx(response.status(), response.headers()) == ControlFlow::Break(())
         {
             is_broken_off.store(true, Ordering::Release);
+            meter.wake_exchange();
         }
     });
 }
