@@ -162,17 +162,23 @@ pub(crate) struct Lease {
     home: Arc<dyn Home>,
     sender: Option<Sender>,
     is_used: bool,
+    is_last: bool,
 }
 
 impl Lease {
     pub(crate) fn new(home: Arc<dyn Home>, conn: Arc<Conn>, sender: Sender, reuse: Reuse) -> Self {
-        Self { conn, reuse, home, sender: Some(sender), is_used: false }
+        Self { conn, reuse, home, sender: Some(sender), is_used: false, is_last: false }
     }
 
     /// The sender, for the exchange that begins.
     pub(crate) fn begin(&mut self) -> Option<&mut Sender> {
         self.is_used = true;
         self.sender.as_mut()
+    }
+
+    /// This exchange is the last of its connection, however it ends.
+    pub(crate) fn end_with_this(&mut self) {
+        self.is_last = true;
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -198,6 +204,7 @@ impl Lease {
     }
 
     fn give_back(&mut self, reuse: Result<(), CloseCause>) -> Result<(), CloseCause> {
+        let reuse = if self.is_last { reuse.and(Err(CloseCause::Exchange)) } else { reuse };
         match self.sender.take() {
             Some(sender) => self.home.clone().release(&self.conn, sender, reuse),
             None => Ok(()),

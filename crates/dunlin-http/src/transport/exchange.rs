@@ -187,7 +187,7 @@ struct Ending<'a> {
 impl Ending<'_> {
     async fn respond(
         self,
-        lease: Lease,
+        mut lease: Lease,
         method: &Method,
         response: Response<Incoming>,
     ) -> Response<ResponseBody> {
@@ -204,6 +204,10 @@ impl Ending<'_> {
             return Response::from_parts(head, ResponseBody::ended(conn));
         }
         head.extensions.remove::<hyper::upgrade::OnUpgrade>();
+        if *method == Method::CONNECT && conn.is_http1() {
+            // Whoever refuses a tunnel may take for requests what was meant for the other end of it.
+            lease.end_with_this();
+        }
         // A body that still waits for leave is sent if the connection goes on, for the server expects it then.
         if let Some(upload) = upload.as_deref().filter(|upload| upload.is_held())
             && !says_close(&head.headers)
