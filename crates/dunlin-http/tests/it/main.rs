@@ -11,6 +11,10 @@
 mod bodies;
 mod support;
 
+mod cancel;
 mod dialing;
+mod early;
+mod expect;
 mod retry;
 mod reuse;
+mod timeouts;
