@@ -106,6 +106,7 @@ impl Plan {
         let Some(mut head) = kept else { return Err(Error::new(ErrorKind::ClosedByPeer)) };
         if !is_http1 {
             head.version = Version::HTTP_2;
+            head.uri = self.uri_as_asked(head.uri, head.headers.get(HOST));
             head.headers.remove(HOST);
             return Ok(head);
         }
@@ -114,11 +115,23 @@ impl Plan {
             self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.target.scheme));
         if let Some(authority) = &self.connect {
             head.uri = Uri::from(authority.clone());
-        } else if !is_shared_proxy {
+        } else if is_shared_proxy {
+            head.uri = self.uri_as_asked(head.uri, head.headers.get(HOST));
+        } else {
             let path = head.uri.into_parts().path_and_query;
             head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
         }
         Ok(head)
+    }
+
+    /// The URI with the host that the request names for its server, and without user and password.
+    fn uri_as_asked(&self, uri: Uri, host: Option<&HeaderValue>) -> Uri {
+        let asked = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let canonical = self.target.uri();
+        let mut parts = uri.into_parts();
+        parts.authority = asked.or_else(|| canonical.authority().cloned());
+        // It is made of parts that were parts of a URI.
+        Uri::from_parts(parts).unwrap_or(canonical)
     }
 }
 
