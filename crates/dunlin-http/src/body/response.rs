@@ -83,7 +83,15 @@ impl ResponseBody {
 
 impl Live {
     fn give_back(self, reuse: Result<(), CloseCause>) {
-        give_back(self.lease, reuse, self.trace.as_deref());
+        let Self { incoming, lease, upload, trace, .. } = self;
+        if !lease.conn.is_http1() {
+            // Dropping what is left of both bodies resets the stream; the connection is none the worse for it.
+            drop(incoming);
+            if let Some(upload) = upload.filter(|upload| !upload.has_ended()) {
+                upload.stop();
+            }
+        }
+        give_back(lease, reuse, trace.as_deref());
     }
 
     fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> bool {
@@ -127,7 +135,8 @@ impl Body for ResponseBody {
         if !live.is_at_end {
             if live.poll_cancelled(cx) {
                 let error = Error::new(ErrorKind::Cancelled).to(&live.lease.conn.info.key).having_sent(true);
-                this.end(Err(CloseCause::Cancelled));
+                let is_http1 = live.lease.conn.is_http1();
+                this.end(if is_http1 { Err(CloseCause::Cancelled) } else { Ok(()) });
                 return Poll::Ready(Some(Err(error)));
             }
             match ready!(Pin::new(&mut live.incoming).poll_frame(cx)) {
@@ -171,13 +180,7 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         let State::Live(live) = std::mem::replace(&mut self.state, State::Ended) else { return };
         if !live.lease.conn.is_http1() {
-            // Dropping the rest resets the stream; the connection is none the worse for it.
-            let Live { incoming, lease, upload, trace, .. } = *live;
-            drop(incoming);
-            if let Some(upload) = upload.filter(|upload| !upload.has_ended()) {
-                upload.stop();
-            }
-            give_back(lease, Ok(()), trace.as_deref());
+            live.give_back(Ok(()));
             return;
         }
         let left = live.incoming.size_hint().exact();
