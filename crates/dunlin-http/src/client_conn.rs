@@ -267,6 +267,10 @@ impl Home for Single {
         self.changed.send_modify(|now| (now.closed, now.available) = (Some(cause), 0));
     }
 
+    fn retired(self: Arc<Self>, _conn: &Arc<Conn>) {
+        self.update(|state| state.streams_max = 0);
+    }
+
     fn streams_changed(self: Arc<Self>, _conn: &Arc<Conn>, streams_max: usize) {
         self.update(|state| state.streams_max = streams_max);
     }

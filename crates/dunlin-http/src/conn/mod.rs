@@ -150,12 +150,14 @@ pub(crate) trait Home: Send + Sync + fmt::Debug {
     ) -> Result<(), CloseCause>;
     /// The socket is closed.
     fn closed(self: Arc<Self>, conn: &Arc<Conn>);
+    /// The server takes no more requests; those on the connection go on.
+    fn retired(self: Arc<Self>, conn: &Arc<Conn>);
     /// The server takes another number of streams.
     fn streams_changed(self: Arc<Self>, conn: &Arc<Conn>, streams_max: usize);
 }
 
-/// The right to one exchange on a connection. It must be given back; dropped, it gives itself back: unused as usable,
-/// used as cancelled.
+/// The right to one exchange on a connection. It must be given back; dropped, it gives itself back: as usable if it is
+/// unused or one of many streams, else as cancelled.
 pub(crate) struct Lease {
     pub(crate) conn: Arc<Conn>,
     pub(crate) reuse: Reuse,
@@ -214,7 +216,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let reuse = if self.is_used { Err(CloseCause::Cancelled) } else { Ok(()) };
+        // What is cut short of HTTP/2 is one stream, which is reset.
+        let is_broken = self.is_used && self.conn.is_http1();
+        let reuse = if is_broken { Err(CloseCause::Cancelled) } else { Ok(()) };
         // What becomes of the connection is the pool's business.
         self.give_back(reuse).ok();
     }

@@ -28,6 +28,8 @@ pub(crate) struct Failure {
     pub(crate) error: Error,
     /// Whether the request may be sent again.
     pub(crate) may_retry: bool,
+    /// Whether the server refused it, so that the same connection would serve the next attempt.
+    pub(crate) is_refused: bool,
 }
 
 type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
@@ -43,7 +45,8 @@ pub(crate) async fn exchange(
     let is_http1 = lease.conn.is_http1();
     let conn = lease.conn.clone();
     let can_repeat = lease.reuse.is_reused && plan.body.can_be_sent_again();
-    let failed = |error: Error| Failure { error: error.to(&conn.info.key), may_retry: false };
+    let failed =
+        |error: Error| Failure { error: error.to(&conn.info.key), may_retry: false, is_refused: false };
     let head = plan.head(is_http1, can_repeat).map_err(failed)?;
     let method = head.method.clone();
     let hold = settings.expect_continue_timeout.filter(|_| plan.expects_continue && is_http1);
@@ -136,6 +139,7 @@ fn fail(lease: Lease, plan: &Plan, (mark, can_repeat): (Mark, bool), why: Why) -
     Failure {
         error: error.to(&conn.info.key).having_sent(has_sent),
         may_retry: is_whole && is_lost && is_harmless,
+        is_refused,
     }
 }
 
@@ -144,7 +148,9 @@ fn is_unprocessed(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            // A goodbye fails only the streams that it leaves out.
+            let is_left_out = error.is_go_away() && error.is_remote();
+            return is_left_out || error.reason() == Some(h2::Reason::REFUSED_STREAM);
         }
         source = error.source();
     }
