@@ -9,12 +9,15 @@
 )]
 
 mod bodies;
+mod secure;
 mod support;
 
 mod cancel;
 mod dialing;
 mod early;
 mod expect;
+mod http2;
 mod retry;
 mod reuse;
 mod timeouts;
+mod tls;
