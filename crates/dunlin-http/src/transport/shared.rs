@@ -241,7 +241,8 @@ impl Home for Shared {
         let retired = state.pool.retired(id);
         drop(state);
         self.run(effects);
-        retired.map_or(Ok(()), Err)
+        // One whose socket is closed already is no longer known.
+        retired.map_or(reuse, Err)
     }
 
     fn closed(self: Arc<Self>, conn: &Arc<Conn>) {
