@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::Progress;
+use super::upload::{Progress, Stopped};
 use crate::conn::{Conn, ConnInfo, Lease};
 use crate::error::{Error, ErrorKind};
 use crate::limits::UPLOAD_GRACE;
@@ -237,6 +237,11 @@ pub(crate) async fn finish(mut lease: Lease, upload: Option<&Progress>, trace: O
 
 fn give_back(lease: Lease, reuse: Result<(), CloseCause>, trace: Option<&dyn Trace>) {
     let is_http1 = lease.conn.is_http1();
+    if lease.conn.meter.ends_unwritten()
+        && let Some(trace) = trace
+    {
+        trace.wrote_request(Err(&Stopped));
+    }
     let result = lease.release(reuse);
     if let Some(trace) = trace.filter(|_| is_http1) {
         trace.put_idle_conn(result);

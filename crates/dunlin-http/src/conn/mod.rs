@@ -22,7 +22,7 @@ mod io;
 mod meter;
 mod open;
 
-pub(crate) use self::meter::{Mark, Meter};
+pub(crate) use self::meter::{Mark, Meter, Traced};
 pub(crate) use self::open::{open, read_buf_len_max};
 
 /// A connection, as traces and [`Transport::evict`](crate::Transport::evict) see it.

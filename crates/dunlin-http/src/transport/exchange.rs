@@ -17,7 +17,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::plan::{Plan, says_close};
 use crate::body::{Live, Progress, ResponseBody, Upload, finish};
 use crate::config::Settings;
-use crate::conn::{Lease, Mark, Meter, Sender, read_buf_len_max};
+use crate::conn::{Lease, Mark, Meter, Sender, Traced, read_buf_len_max};
 use crate::error::{Error, ErrorKind, LimitKind, TimeoutKind};
 use crate::limits::ANSWER_GRACE;
 use crate::stats::CloseCause;
@@ -60,7 +60,8 @@ pub(crate) async fn exchange(
     }
     let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
     let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
-    let mark = conn.meter.begin(head_max, plan.trace.as_ref().filter(|_| is_http1));
+    let traced = plan.trace.as_ref().filter(|_| is_http1).map(|trace| Traced::new(trace, upload.as_ref()));
+    let mark = conn.meter.begin(head_max, traced);
     if let (Some(trace), true) = (&plan.trace, hold.is_some()) {
         trace.wait_100_continue();
     }
@@ -70,7 +71,7 @@ pub(crate) async fn exchange(
         is_http1,
         mark,
         upload: upload.as_deref(),
-        trace: plan.trace.as_deref(),
+        trace: plan.trace.as_deref().filter(|_| !is_http1),
         is_broken_off: &is_broken_off,
         cancelled: plan.cancel.clone().map(|token| Box::pin(token.cancelled_owned())),
         hold: hold.map(|limit| Timer { limit, sleep: None }),
@@ -87,11 +88,19 @@ pub(crate) async fn exchange(
     let cancelled = watch.cancelled.take();
     match result {
         Ok(response) => {
+            watch.tell_written();
             conn.meter.got_head();
             let ending = Ending { settings, plan, upload, cancelled };
             Ok(ending.respond(lease, &method, response).await)
         }
-        Err(why) => Err(fail(lease, plan, (mark, can_repeat), why)),
+        Err(why) => {
+            let is_unwritten = !watch.is_written && watch.trace.is_some() || conn.meter.ends_unwritten();
+            let failure = fail(lease, plan, (mark, can_repeat), why);
+            if let (true, Some(trace)) = (is_unwritten, &plan.trace) {
+                trace.wrote_request(Err(&failure.error));
+            }
+            Err(failure)
+        }
     }
 }
 
@@ -258,6 +267,7 @@ struct Watch<'a> {
     is_http1: bool,
     mark: Mark,
     upload: Option<&'a Progress>,
+    /// HTTP/2 alone: of HTTP/1 the meter tells.
     trace: Option<&'a dyn Trace>,
     is_broken_off: &'a AtomicBool,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -316,12 +326,19 @@ impl Watch<'_> {
         self.poll_header_timeout(is_written, cx)
     }
 
-    fn poll_header_timeout(&mut self, is_written: bool, cx: &mut Context<'_>) -> Poll<Error> {
-        if is_written
+    /// HTTP/2: tells the trace, once, that the request is written, if it is.
+    fn tell_written(&mut self) {
+        if let Some(trace) = self.trace
+            && self.upload.is_none_or(Progress::has_ended)
             && !std::mem::replace(&mut self.is_written, true)
-            && let Some(trace) = self.trace
         {
             trace.wrote_request(Ok(()));
+        }
+    }
+
+    fn poll_header_timeout(&mut self, is_written: bool, cx: &mut Context<'_>) -> Poll<Error> {
+        if is_written {
+            self.tell_written();
         }
         match &mut self.header {
             Some(timer) if is_written => timer.poll(cx).map(|()| Error::timeout(TimeoutKind::ResponseHeader)),
