@@ -21,3 +21,4 @@ mod retry;
 mod reuse;
 mod timeouts;
 mod tls;
+mod tracing;
