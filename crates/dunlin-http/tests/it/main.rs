@@ -13,10 +13,13 @@ mod secure;
 mod support;
 
 mod cancel;
+mod client_conn;
 mod dialing;
 mod early;
 mod expect;
 mod http2;
+mod layers;
+mod proxy;
 mod retry;
 mod reuse;
 mod timeouts;
