@@ -242,7 +242,7 @@ async fn an_invalid_request_is_refused_before_anything_is_dialed_and_its_body_dr
         ("POST", URL, Some(("content-length", "-1")), InvalidRequest::ContentLength),
         ("CONNECT", URL, Some(("host", "not a host")), InvalidRequest::Authority),
     ] {
-        let Ok(uri) = uri.parse::<Uri>() else { continue };
+        let Ok(uri) = uri.parse::<Uri>() else { panic!("{uri} is no URI, so it says nothing") };
         let (_feeder, body, seen) = fed();
         let mut builder = Request::builder().method(method).uri(uri.clone());
         if let Some((name, value)) = header {

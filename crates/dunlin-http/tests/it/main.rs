@@ -22,6 +22,7 @@ mod layers;
 mod proxy;
 mod retry;
 mod reuse;
+mod sockets;
 mod timeouts;
 mod tls;
 mod tracing;
