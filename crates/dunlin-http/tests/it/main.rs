@@ -14,9 +14,11 @@ mod support;
 
 mod cancel;
 mod client_conn;
+mod deaths;
 mod dialing;
 mod early;
 mod expect;
+mod goodbyes;
 mod http2;
 mod layers;
 mod proxy;

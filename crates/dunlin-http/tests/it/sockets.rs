@@ -182,7 +182,9 @@ impl Nginx {
                 sleep(Duration::from_millis(20)).await;
             }
         };
-        timeout(Duration::from_secs(20), up).await.unwrap();
+        if timeout(Duration::from_secs(20), up).await.is_err() {
+            panic!("nginx does not listen on {addr}");
+        }
         Some(nginx)
     }
 
