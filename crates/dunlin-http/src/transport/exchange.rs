@@ -225,7 +225,7 @@ impl Ending<'_> {
         }
         // A body that still waits for leave is sent if the connection goes on, for the server expects it then.
         if let Some(upload) = upload.as_deref().filter(|upload| upload.is_held())
-            && !says_close(&head.headers)
+            && !says_close(&head)
         {
             upload.allow();
         }

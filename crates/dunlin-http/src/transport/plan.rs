@@ -153,9 +153,10 @@ fn says(headers: &HeaderMap, name: &HeaderName, value: &str) -> bool {
         .any(|line| line.split(',').any(|part| part.trim().eq_ignore_ascii_case(value)))
 }
 
-/// Whether a response says that its connection will be closed.
-pub(super) fn says_close(headers: &HeaderMap) -> bool {
-    says(headers, &CONNECTION, "close")
+/// Whether a response says that its connection will be closed, which HTTP/1.0 does by not saying that it is kept.
+pub(super) fn says_close(head: &http::response::Parts) -> bool {
+    let is_kept = head.version != Version::HTTP_10 || says(&head.headers, &CONNECTION, "keep-alive");
+    !is_kept || says(&head.headers, &CONNECTION, "close")
 }
 
 fn check_length(headers: &HeaderMap, body: &RequestBody) -> Result<(), InvalidRequest> {
