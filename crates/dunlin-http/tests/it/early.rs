@@ -1,12 +1,14 @@
 //! Answers that come before the request is complete, writers that die, and what reaches the wire when.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_http::{ErrorKind, RequestBody};
+use dunlin_http::dial::{Connection, DialContext};
+use dunlin_http::{Error, ErrorKind, RequestBody, Transport};
 use tokio::time::{Instant, sleep};
 
-use crate::bodies::{Wanted, endless, fed, given_up_after, is_caused_by_test};
-use crate::support::{OK, URL, fetch, net, post, read, settle, total};
+use crate::bodies::{Breaks, Fragile, Wanted, endless, fed, given_up_after, is_caused_by_test};
+use crate::support::{OK, Peer, URL, fetch, net, post, read, settle, total};
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_whose_answer_came_before_the_end_of_the_request_is_not_used_again() {
@@ -73,6 +75,40 @@ async fn a_server_that_refuses_a_big_body_and_closes_is_heard_every_time() {
     }
     settle().await;
     assert_eq!((net.dials(), net.open(), total(&transport).open()), (100, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_a_moment_after_the_write_failed_is_heard_and_a_later_one_is_not_awaited() {
+    for (pause, is_heard) in [(20, true), (200, false)] {
+        let breaks = Arc::new(Breaks::default());
+        let transport = Transport::builder()
+            .dial_context(move |_: DialContext| {
+                let (client, server) = tokio::io::duplex(1024);
+                let (breaking, breaks) = (breaks.clone(), breaks.clone());
+                tokio::spawn(async move {
+                    let mut peer = Peer { io: server, index: 0, host: String::new() };
+                    peer.head().await;
+                    breaking.break_writes();
+                    sleep(Duration::from_millis(500 + pause)).await;
+                    peer.write("HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno").await;
+                    peer.closed().await;
+                });
+                async move { Ok::<_, Error>(Connection::new(Fragile { io: client, breaks })) }
+            })
+            .build();
+        let (feeder, body, seen) = fed();
+        let (result, ()) = tokio::join!(transport.round_trip(post(URL, RequestBody::stream(body))), async {
+            sleep(Duration::from_millis(500)).await;
+            feeder.send(Ok("late".into())).unwrap();
+        });
+        assert_eq!(result.is_ok(), is_heard, "after {pause} ms");
+        match result {
+            Ok(response) => assert_eq!(read(response).await.unwrap(), "no"),
+            Err(error) => assert!(is_caused_by_test(&error) && error.has_sent_bytes(), "{error:?}"),
+        }
+        settle().await;
+        assert_eq!((seen.drops(), total(&transport).open()), (1, 0), "after {pause} ms");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,7 +258,7 @@ async fn head_and_frames_of_a_body_reach_the_wire_one_by_one() {
         peer.closed().await;
     });
     let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
-    let transport = builder.trace(std::sync::Arc::new(Hints(heard))).build();
+    let transport = builder.trace(Arc::new(Hints(heard))).build();
     let (feeder, body, _) = fed();
     let sending =
         tokio::spawn(

@@ -79,7 +79,8 @@ async fn a_final_answer_that_closes_has_the_body_left_out() {
             assert_eq!(rest, b"", "the body was sent");
         });
         let transport = builder.expect_continue_timeout(Duration::from_secs(60)).build();
-        let (_feeder, body, seen) = fed();
+        let (feeder, body, seen) = fed();
+        feeder.send(Ok("body".into())).unwrap();
         let mut request = post(URL, RequestBody::stream(body));
         request.headers_mut().insert("expect", "100-continue".parse().unwrap());
         let response = transport.round_trip(request).await.unwrap();
