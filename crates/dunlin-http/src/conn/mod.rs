@@ -22,7 +22,7 @@ mod io;
 mod meter;
 mod open;
 
-pub(crate) use self::meter::{Mark, Meter};
+pub(crate) use self::meter::{Mark, Meter, Traced};
 pub(crate) use self::open::{open, read_buf_len_max};
 
 /// A connection, as traces and [`Transport::evict`](crate::Transport::evict) see it.
@@ -175,29 +175,37 @@ pub(crate) trait Home: Send + Sync + fmt::Debug {
     ) -> Result<(), CloseCause>;
     /// The socket is closed.
     fn closed(self: Arc<Self>, conn: &Arc<Conn>);
+    /// The server takes no more requests; those on the connection go on.
+    fn retired(self: Arc<Self>, conn: &Arc<Conn>);
     /// The server takes another number of streams.
     fn streams_changed(self: Arc<Self>, conn: &Arc<Conn>, streams_max: usize);
 }
 
-/// The right to one exchange on a connection. It must be given back; dropped, it gives itself back: unused as usable,
-/// used as cancelled.
+/// The right to one exchange on a connection. It must be given back; dropped, it gives itself back: as usable if it is
+/// unused or one of many streams, else as cancelled.
 pub(crate) struct Lease {
     pub(crate) conn: Arc<Conn>,
     pub(crate) reuse: Reuse,
     home: Arc<dyn Home>,
     sender: Option<Sender>,
     is_used: bool,
+    is_last: bool,
 }
 
 impl Lease {
     pub(crate) fn new(home: Arc<dyn Home>, conn: Arc<Conn>, sender: Sender, reuse: Reuse) -> Self {
-        Self { conn, reuse, home, sender: Some(sender), is_used: false }
+        Self { conn, reuse, home, sender: Some(sender), is_used: false, is_last: false }
     }
 
     /// The sender, for the exchange that begins.
     pub(crate) fn begin(&mut self) -> Option<&mut Sender> {
         self.is_used = true;
         self.sender.as_mut()
+    }
+
+    /// This exchange is the last of its connection, however it ends.
+    pub(crate) fn end_with_this(&mut self) {
+        self.is_last = true;
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -226,6 +234,7 @@ impl Lease {
         // An HTTP/2 exchange that goes wrong is a stream that was reset; its connection is none the worse for it.
         let is_only_a_stream = !self.conn.is_http1() && !self.is_closed();
         let reuse = if is_only_a_stream { Ok(()) } else { reuse };
+        let reuse = if self.is_last { reuse.and(Err(CloseCause::Exchange)) } else { reuse };
         match self.sender.take() {
             Some(sender) => self.home.clone().release(&self.conn, sender, reuse),
             None => Ok(()),
@@ -235,7 +244,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let reuse = if self.is_used { Err(CloseCause::Cancelled) } else { Ok(()) };
+        // What is cut short of HTTP/2 is one stream, which is reset.
+        let is_broken = self.is_used && self.conn.is_http1();
+        let reuse = if is_broken { Err(CloseCause::Cancelled) } else { Ok(()) };
         // What becomes of the connection is the pool's business.
         self.give_back(reuse).ok();
     }

@@ -83,6 +83,7 @@ async fn open_http2(
     let ending = conn.clone();
     let running = async move {
         let mut connection = pin!(connection);
+        let leaving = home.clone();
         let mut streams_max = HTTP2_STREAMS_BEFORE_SETTINGS;
         let connection = poll_fn(|cx| {
             let polled = connection.as_mut().poll(cx);
@@ -96,6 +97,10 @@ async fn open_http2(
         });
         if let Some(result) = run(&ending, pin!(connection)).await {
             ended(&ending, &result);
+        }
+        // After a goodbye the socket lives on with the streams that are left, in a task of hyper's own.
+        if let Some(home) = leaving.upgrade() {
+            home.retired(&ending);
         }
         ending
     };

@@ -107,9 +107,19 @@ impl Dialer {
             return Ok(connection);
         }
         let config = if key.is_http1_only() { &self.tls_http1 } else { &self.tls };
-        let handshake = tls::traced_handshake(connection, &cx, config.clone());
+        let handshake = tls::handshake(connection, &cx.target.host, config.clone());
+        if let Some(trace) = &cx.trace {
+            trace.tls_handshake_start();
+        }
         let limit = (settings.tls_handshake_timeout, TimeoutKind::TlsHandshake);
-        within(limit, ErrorKind::Tls, handshake).await
+        let result = within(limit, ErrorKind::Tls, handshake).await;
+        if let Some(trace) = &cx.trace {
+            match &result {
+                Ok(made) => trace.tls_handshake_done(Ok(made.is_http2.then_some(b"h2".as_slice()))),
+                Err(error) => trace.tls_handshake_done(Err(error)),
+            }
+        }
+        result
     }
 
     async fn dial_traced(

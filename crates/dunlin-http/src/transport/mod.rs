@@ -14,6 +14,7 @@ use crate::client_conn::ClientConn;
 use crate::conn::{ConnInfo, Lease};
 use crate::error::{Error, ErrorKind, InvalidRequest, TimeoutKind};
 use crate::key::ConnKey;
+use crate::limits::REFUSED_RETRIES_MAX;
 use crate::pool::WaiterId;
 use crate::round_trip::RoundTripper;
 use crate::stats::{CloseCause, PoolStats};
@@ -87,6 +88,7 @@ impl Transport {
     pub async fn round_trip(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
         let settings = self.shared.settings.clone();
         let mut plan = Plan::new(request, &settings, &self.shared.dialer)?;
+        let mut refusals = 0;
         loop {
             if plan.cancel.as_ref().is_some_and(tokio_util::sync::CancellationToken::is_cancelled) {
                 return Err(Error::new(ErrorKind::Cancelled).to(&plan.key));
@@ -100,7 +102,8 @@ impl Transport {
             let conn = lease.conn.id;
             match exchange(&settings, &mut plan, lease).await {
                 Ok(response) => return Ok(response),
-                Err(failure) if failure.may_retry => {
+                Err(failure) if failure.may_retry && refusals < REFUSED_RETRIES_MAX => {
+                    refusals += u32::from(failure.is_refused);
                     tracing::debug!(target: "dunlin_http::pool", conn = conn.0, error = %failure.error, "sent again");
                     self.shared.retried(conn);
                 }

@@ -73,7 +73,7 @@ impl Plan {
         if scheme == Scheme::Https && head.headers.contains_key(UPGRADE) {
             key = key.with_http1_only();
         }
-        let mut closes = says_close(&head.headers).then_some(CloseCause::Exchange);
+        let mut closes = says(&head.headers, &CONNECTION, "close").then_some(CloseCause::Exchange);
         if !settings.pool.keeps_alive && closes.replace(CloseCause::KeepAlivesDisabled).is_none() {
             head.headers.append(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -111,10 +111,9 @@ impl Plan {
         let Some(mut head) = kept else { return Err(Error::new(ErrorKind::ClosedByPeer)) };
         if !is_http1 {
             head.version = Version::HTTP_2;
+            head.uri = self.uri_as_asked(head.uri, head.headers.get(HOST));
+            head.headers.remove(HOST);
             head.headers.remove(CONNECTION);
-            if let Some(host) = head.headers.remove(HOST) {
-                head.uri = with_host(head.uri, &host);
-            }
             return Ok(head);
         }
         head.version = Version::HTTP_11;
@@ -122,21 +121,24 @@ impl Plan {
             self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.target.scheme));
         if let Some(authority) = &self.connect {
             head.uri = Uri::from(authority.clone());
-        } else if !is_shared_proxy {
+        } else if is_shared_proxy {
+            head.uri = self.uri_as_asked(head.uri, head.headers.get(HOST));
+        } else {
             let path = head.uri.into_parts().path_and_query;
             head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
         }
         Ok(head)
     }
-}
 
-/// HTTP/2 has the host in the request line; a `Host` that the caller chose goes there.
-fn with_host(uri: Uri, host: &HeaderValue) -> Uri {
-    let is_same = uri.authority().is_some_and(|authority| authority.as_str().as_bytes() == host.as_bytes());
-    let Some(authority) = Authority::try_from(host.as_bytes()).ok().filter(|_| !is_same) else { return uri };
-    let mut parts = uri.clone().into_parts();
-    parts.authority = Some(authority);
-    Uri::from_parts(parts).unwrap_or(uri)
+    /// The URI with the host that the request names for its server, and without user and password.
+    fn uri_as_asked(&self, uri: Uri, host: Option<&HeaderValue>) -> Uri {
+        let asked = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let canonical = self.target.uri();
+        let mut parts = uri.into_parts();
+        parts.authority = asked.or_else(|| canonical.authority().cloned());
+        // It is made of parts that were parts of a URI.
+        Uri::from_parts(parts).unwrap_or(canonical)
+    }
 }
 
 /// Go's rule: the method promises it, or the caller does.
@@ -157,9 +159,10 @@ fn says(headers: &HeaderMap, name: &HeaderName, value: &str) -> bool {
         .any(|line| line.split(',').any(|part| part.trim().eq_ignore_ascii_case(value)))
 }
 
-/// Whether a request or a response says that its connection will be closed.
-pub(super) fn says_close(headers: &HeaderMap) -> bool {
-    says(headers, &CONNECTION, "close")
+/// Whether a response says that its connection will be closed, which HTTP/1.0 does by not saying that it is kept.
+pub(super) fn says_close(head: &http::response::Parts) -> bool {
+    let is_kept = head.version != Version::HTTP_10 || says(&head.headers, &CONNECTION, "keep-alive");
+    !is_kept || says(&head.headers, &CONNECTION, "close")
 }
 
 fn check_length(headers: &HeaderMap, body: &RequestBody) -> Result<(), InvalidRequest> {

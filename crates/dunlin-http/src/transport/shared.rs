@@ -257,6 +257,11 @@ impl Home for Shared {
         tracing::debug!(target: "dunlin_http::pool", conn = conn.info.id, key = %conn.info.key, %cause, "closed");
     }
 
+    fn retired(self: Arc<Self>, conn: &Arc<Conn>) {
+        let cause = conn.cause().unwrap_or(CloseCause::Peer);
+        self.drive(self.lock(), Event::Retired { conn: conn.id, cause }, Want::default());
+    }
+
     fn streams_changed(self: Arc<Self>, conn: &Arc<Conn>, streams_max: usize) {
         self.drive(self.lock(), Event::StreamsMax { conn: conn.id, streams_max }, Want::default());
     }
