@@ -20,6 +20,8 @@ pub(crate) struct Dialer {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) dial_tls: Option<Arc<dyn Dial>>,
     pub(crate) proxy: ProxyRule,
+    /// The values of requests that have none.
+    pub(crate) no_values: Arc<Extensions>,
     tls: Arc<ClientConfig>,
     tls_http1: Arc<ClientConfig>,
 }
@@ -36,7 +38,7 @@ pub(crate) struct Order {
     pub(crate) key: ConnKey,
     pub(crate) target: Target,
     pub(crate) route: Option<Route>,
-    pub(crate) values: Extensions,
+    pub(crate) values: Arc<Extensions>,
     pub(crate) trace: Option<Arc<dyn Trace>>,
 }
 
@@ -58,6 +60,7 @@ impl Dialer {
             dial,
             dial_tls,
             proxy,
+            no_values: Arc::default(),
             tls: Arc::new(tls::with_protocols(&tls, protocols, false)),
             tls_http1: Arc::new(tls::with_protocols(&tls, Protocols::Http1, true)),
         }

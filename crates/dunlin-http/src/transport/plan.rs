@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{RequestBody, Source};
@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     route: Option<Route>,
     /// Where a `CONNECT` is to lead.
     connect: Option<Authority>,
+    /// What a dial is told of the request. It is copied before the pool is asked, since that runs its user's code.
+    values: Arc<Extensions>,
 }
 
 impl Plan {
@@ -79,11 +81,14 @@ impl Plan {
         }
         let body = Source::new(body.0);
         let trace = head.extensions.remove::<RequestTrace>().map(|trace| trace.0);
+        let cancel = head.extensions.remove::<CancelOn>().map(|cancel| cancel.0);
+        let has_values = !head.extensions.is_empty();
+        let values = if has_values { Arc::new(head.extensions.clone()) } else { dialer.no_values.clone() };
         Ok(Self {
             expects_continue: !body.is_empty() && says(&head.headers, &EXPECT, "100-continue"),
             is_idempotent: is_idempotent(&head),
             closes,
-            cancel: head.extensions.remove::<CancelOn>().map(|cancel| cancel.0),
+            cancel,
             trace: trace.or_else(|| settings.trace.clone()),
             key,
             body,
@@ -91,6 +96,7 @@ impl Plan {
             target,
             route,
             connect: connect.flatten(),
+            values,
         })
     }
 
@@ -100,7 +106,7 @@ impl Plan {
             key: self.key.clone(),
             target: self.target.clone(),
             route: self.route.clone(),
-            values: self.head.as_ref().map(|head| head.extensions.clone()).unwrap_or_default(),
+            values: self.values.clone(),
             trace: self.trace.clone(),
         }
     }
