@@ -1,13 +1,22 @@
 //! The message decoder: what it reads can be written again and then reads the same.
 #![no_main]
 
-use dunlin_wire::{data_packet_len, decode_message, encode_data_packet, encode_message};
+use dunlin_wire::{
+    MessageHead, data_packet_len, decode_incoming, decode_message, encode_data_packet, encode_message,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {
+    let incoming = decode_incoming(body);
     let Ok(message) = decode_message(body) else {
         return;
     };
+    match &message.head {
+        MessageHead::Request { route, .. } | MessageHead::Notify { route } => {
+            assert_eq!(incoming.and_then(|incoming| incoming.route.read()).as_ref(), Ok(route));
+        }
+        MessageHead::Response { .. } | MessageHead::Push { .. } => assert!(incoming.is_err()),
+    }
     let mut again = Vec::new();
     encode_message(&message.head, message.is_compressed, message.payload, &mut again)
         .expect("a decoded route fits");

@@ -1,7 +1,6 @@
 //! One connection outside of any pool: Go's `ClientConn`.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 
 use http::{Request, Response};
 use tokio::sync::watch;
@@ -238,20 +237,14 @@ impl Home for Single {
     fn release(
         self: Arc<Self>,
         conn: &Arc<Conn>,
-        mut sender: Sender,
+        sender: Sender,
         reuse: Result<(), CloseCause>,
     ) -> Result<(), CloseCause> {
-        let is_ready = matches!(
-            sender.poll_ready(&mut std::task::Context::from_waker(std::task::Waker::noop())),
-            Poll::Ready(Ok(()))
-        );
+        // Whoever gives it back as usable has seen it ready, or has not used it.
+        let is_usable = reuse.is_ok() && !sender.is_closed();
         let unused = self.update(|state| {
             state.in_flight = state.in_flight.saturating_sub(1);
-            if conn.is_http1() && is_ready && reuse.is_ok() {
-                state.sender.replace(sender)
-            } else {
-                Some(sender)
-            }
+            if conn.is_http1() && is_usable { state.sender.replace(sender) } else { Some(sender) }
         });
         drop(unused);
         if let (true, Err(cause)) = (conn.is_http1(), reuse) {
@@ -261,10 +254,14 @@ impl Home for Single {
     }
 
     fn closed(self: Arc<Self>, conn: &Arc<Conn>) {
-        let cause = conn.cause().unwrap_or(CloseCause::Peer);
+        let cause = conn.cause_of_end();
         let gone = self.update(|state| (state.conn.take(), state.sender.take()));
         drop(gone);
         self.changed.send_modify(|now| (now.closed, now.available) = (Some(cause), 0));
+    }
+
+    fn retired(self: Arc<Self>, _conn: &Arc<Conn>) {
+        self.update(|state| state.streams_max = 0);
     }
 
     fn streams_changed(self: Arc<Self>, _conn: &Arc<Conn>, streams_max: usize) {

@@ -52,6 +52,10 @@ pub const UPLOAD_GRACE: Duration = Duration::from_millis(50);
 /// answers before it closes.
 pub const ANSWER_GRACE: Duration = Duration::from_millis(50);
 
+/// How often a request is sent again that an HTTP/2 server refused without a look at it. Over a connection that lives
+/// on, this would otherwise have no end. Go's constant.
+pub const REFUSED_RETRIES_MAX: u32 = 6;
+
 /// Hosts whose counters are remembered while nothing is open to them; beyond that the counters of a quiet host go.
 pub const QUIET_HOSTS_MAX: usize = 1024;
 

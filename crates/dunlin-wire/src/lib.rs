@@ -19,6 +19,7 @@
 //! an encoder that returns an error has not touched its output.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
 
+mod append;
 pub mod client;
 pub mod compress;
 pub mod dictionary;
@@ -45,8 +46,8 @@ pub use limits::{
     PACKET_HEADER_LEN, REQUEST_ID_MAX, ROUTE_LEN_MAX,
 };
 pub use message::{
-    EncodeError, Message, MessageError, MessageHead, Route, data_packet_len, decode_message,
-    encode_data_packet, encode_message,
+    EncodeError, Incoming, Message, MessageError, MessageHead, Route, RouteBytes, data_packet_len,
+    decode_incoming, decode_message, encode_data_frame, encode_data_packet, encode_message,
 };
 pub use packet::{
     ACK_PACKET, HEARTBEAT_PACKET, Packet, PacketDecoder, PacketError, PacketKind, encode_packet,

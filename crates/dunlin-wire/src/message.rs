@@ -15,8 +15,8 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
-pub use decode::decode_message;
-pub use encode::{data_packet_len, encode_data_packet, encode_message};
+pub use decode::{decode_incoming, decode_message};
+pub use encode::{data_packet_len, encode_data_frame, encode_data_packet, encode_message};
 
 const FLAG_ROUTE_CODE: u8 = 0x01;
 const FLAG_COMPRESSED: u8 = 0x10;
@@ -61,6 +61,15 @@ impl From<u16> for Route<'_> {
     }
 }
 
+/// Where a message goes, a name still as it came: whether it is text need not be known to look it up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RouteBytes<'a> {
+    /// The name, up to 255 bytes in UTF-8, in CESU-8, or not text at all.
+    Name(&'a [u8]),
+    /// The code that stands for a name in the connection's dictionary.
+    Code(u16),
+}
+
 /// What a message is, without its payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageHead<'a> {
@@ -101,6 +110,19 @@ pub struct Message<'a> {
     pub payload: &'a [u8],
 }
 
+/// A request or a notify as its server takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incoming<'a> {
+    /// The client's number for a request, which its answer repeats; a notify has none.
+    pub id: Option<u64>,
+    /// Whom it asks or tells.
+    pub route: RouteBytes<'a>,
+    /// Whether the payload is a zlib stream (some send gzip); see [`crate::inflate`].
+    pub is_compressed: bool,
+    /// What the message carries, a serializer's output or raw bytes; may be empty.
+    pub payload: &'a [u8],
+}
+
 /// Why bytes are not a message, or a message cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -117,6 +139,9 @@ pub enum MessageError {
         /// The three bits as a number, 4 to 7.
         kind: u8,
     },
+    /// A response or a push came from a client; only servers send them.
+    #[error("a response or push came from a client")]
+    FromServer,
     /// The message ends inside the id.
     #[error("message ends inside its id")]
     IdTruncated,

@@ -12,8 +12,14 @@ use super::{Finding, Source};
 mod tests;
 
 /// Pages and folders of pages about the code, whose every name must be found in it.
-const ABOUT_CODE: [&str; 5] =
-    ["ARCHITECTURE.md", "README.md", "docs/services.md", "docs/limits.md", "docs/design/"];
+const ABOUT_CODE: [&str; 6] = [
+    "ARCHITECTURE.md",
+    "README.md",
+    "docs/services.md",
+    "docs/limits.md",
+    "docs/http-behaviours",
+    "docs/design/",
+];
 
 /// The page that shows the example: this file of it whole, and of the others in this folder what it likes.
 const SHOWN_IN: &str = "README.md";

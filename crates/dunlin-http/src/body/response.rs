@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 
-use super::Progress;
+use super::upload::{Progress, Stopped};
 use crate::conn::{Conn, ConnInfo, Lease};
 use crate::error::{Error, ErrorKind};
 use crate::limits::UPLOAD_GRACE;
@@ -83,7 +83,15 @@ impl ResponseBody {
 
 impl Live {
     fn give_back(self, reuse: Result<(), CloseCause>) {
-        give_back(self.lease, reuse, self.trace.as_deref());
+        let Self { incoming, lease, upload, trace, .. } = self;
+        if !lease.conn.is_http1() {
+            // Dropping what is left of both bodies resets the stream; the connection is none the worse for it.
+            drop(incoming);
+            if let Some(upload) = upload.filter(|upload| !upload.has_ended()) {
+                upload.stop();
+            }
+        }
+        give_back(lease, reuse, trace.as_deref());
     }
 
     fn poll_cancelled(&mut self, cx: &mut Context<'_>) -> bool {
@@ -100,9 +108,7 @@ impl Live {
         let known = conn.cause().filter(|cause| *cause != CloseCause::Timeout).map(Error::from_close);
         let error = known.unwrap_or_else(|| Error::from_hyper(error));
         let cause = if error.is_timeout() { CloseCause::Timeout } else { CloseCause::Exchange };
-        let is_only_a_stream = !conn.is_http1() && !self.lease.is_closed();
-        let reuse = if is_only_a_stream { Ok(()) } else { Err(cause) };
-        (error.to(&conn.info.key).having_sent(true), reuse)
+        (error.to(&conn.info.key).having_sent(true), Err(cause))
     }
 }
 
@@ -127,7 +133,8 @@ impl Body for ResponseBody {
         if !live.is_at_end {
             if live.poll_cancelled(cx) {
                 let error = Error::new(ErrorKind::Cancelled).to(&live.lease.conn.info.key).having_sent(true);
-                this.end(Err(CloseCause::Cancelled));
+                let is_http1 = live.lease.conn.is_http1();
+                this.end(if is_http1 { Err(CloseCause::Cancelled) } else { Ok(()) });
                 return Poll::Ready(Some(Err(error)));
             }
             match ready!(Pin::new(&mut live.incoming).poll_frame(cx)) {
@@ -171,13 +178,7 @@ impl Drop for ResponseBody {
     fn drop(&mut self) {
         let State::Live(live) = std::mem::replace(&mut self.state, State::Ended) else { return };
         if !live.lease.conn.is_http1() {
-            // Dropping the rest resets the stream; the connection is none the worse for it.
-            let Live { incoming, lease, upload, trace, .. } = *live;
-            drop(incoming);
-            if let Some(upload) = upload.filter(|upload| !upload.has_ended()) {
-                upload.stop();
-            }
-            give_back(lease, Ok(()), trace.as_deref());
+            live.give_back(Ok(()));
             return;
         }
         let left = live.incoming.size_hint().exact();
@@ -234,6 +235,11 @@ pub(crate) async fn finish(mut lease: Lease, upload: Option<&Progress>, trace: O
 
 fn give_back(lease: Lease, reuse: Result<(), CloseCause>, trace: Option<&dyn Trace>) {
     let is_http1 = lease.conn.is_http1();
+    if lease.conn.meter.ends_unwritten()
+        && let Some(trace) = trace
+    {
+        trace.wrote_request(Err(&Stopped));
+    }
     let result = lease.release(reuse);
     if let Some(trace) = trace.filter(|_| is_http1) {
         trace.put_idle_conn(result);
@@ -259,7 +265,7 @@ fn poll_end(
         return Poll::Ready(Err(CloseCause::Exchange));
     }
     if let Poll::Ready(ready) = lease.poll_ready(cx) {
-        return Poll::Ready(ready.map_err(|()| CloseCause::Exchange));
+        return Poll::Ready(ready.map_err(|()| lease.conn.cause_of_last()));
     }
     let grace = grace.get_or_insert_with(|| Box::pin(sleep(UPLOAD_GRACE)));
     grace.as_mut().poll(cx).map(|()| Err(CloseCause::Exchange))

@@ -29,6 +29,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.conn.is_gone.store(true, Ordering::Release);
+        self.conn.closing.notify_one();
         if let Some(home) = self.home.upgrade() {
             home.closed(&self.conn);
         }
@@ -81,7 +82,7 @@ impl AsyncRead for MeteredIo {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
-        let before = buf.filled().len();
+        let (before, has_room) = (buf.filled().len(), buf.remaining() > 0);
         let polled = Pin::new(&mut this.io).poll_read(cx, buf);
         if polled.is_pending() {
             this.meter.watch_for_kill(cx);
@@ -93,6 +94,8 @@ impl AsyncRead for MeteredIo {
         let len = buf.filled().len() - before;
         if len > 0 {
             this.meter.read(len as u64);
+        } else if has_room {
+            this.meter.read_end();
         }
         Poll::Ready(Ok(()))
     }

@@ -7,6 +7,7 @@ use std::task::Context;
 
 use futures_util::task::AtomicWaker;
 
+use crate::body::Progress;
 use crate::trace::Trace;
 
 /// Counts the bytes of one connection. The IO writes it, the exchange reads it.
@@ -20,8 +21,30 @@ pub(crate) struct Meter {
     exchange: AtomicWaker,
     io: AtomicWaker,
     write_error: Mutex<Option<io::Error>>,
-    trace: Mutex<Option<Arc<dyn Trace>>>,
+    trace: Mutex<Option<Traced>>,
     is_traced: AtomicBool,
+}
+
+/// Who is told of an exchange's bytes, and what it was told already: each thing is told once.
+#[derive(Debug)]
+pub(crate) struct Traced {
+    trace: Arc<dyn Trace>,
+    upload: Option<Arc<Progress>>,
+    has_wrote_headers: bool,
+    has_wrote_request: bool,
+    has_first_byte: bool,
+}
+
+impl Traced {
+    pub(crate) fn new(trace: &Arc<dyn Trace>, upload: Option<&Arc<Progress>>) -> Self {
+        Self {
+            trace: trace.clone(),
+            upload: upload.cloned(),
+            has_wrote_headers: false,
+            has_wrote_request: false,
+            has_first_byte: false,
+        }
+    }
 }
 
 const WRITE_BLOCKED: u8 = 1;
@@ -29,6 +52,7 @@ const WRITE_BROKEN: u8 = 2;
 const KILLED: u8 = 4;
 const HEAD_TOO_LONG: u8 = 8;
 const UPGRADED: u8 = 16;
+const READ_END: u8 = 32;
 
 /// Where a connection was when an exchange began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,16 +77,15 @@ impl Meter {
     }
 
     /// An exchange begins. Its response's head may take `head_max` bytes, all informational responses included.
-    pub(crate) fn begin(&self, head_max: Option<u64>, trace: Option<&Arc<dyn Trace>>) -> Mark {
+    pub(crate) fn begin(&self, head_max: Option<u64>, traced: Option<Traced>) -> Mark {
         let mark = Mark {
             bytes_in: self.bytes_in.load(Ordering::Acquire),
             bytes_out: self.bytes_out.load(Ordering::Acquire),
         };
         let end_max = head_max.map_or(u64::MAX, |max| mark.bytes_in.saturating_add(max));
         self.head_end_max.store(end_max, Ordering::Release);
-        if let Some(trace) = trace {
-            *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace.clone());
-            self.is_traced.store(true, Ordering::Release);
+        if self.is_traced.swap(traced.is_some(), Ordering::AcqRel) || traced.is_some() {
+            *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = traced;
         }
         mark
     }
@@ -113,6 +136,7 @@ impl Meter {
         self.exchange.register(cx.waker());
     }
 
+    /// Has the exchange look again at what is not in here.
     pub(crate) fn wake_exchange(&self) {
         self.exchange.wake();
     }
@@ -144,6 +168,15 @@ impl Meter {
         }
     }
 
+    /// The peer sends no more.
+    pub(super) fn read_end(&self) {
+        self.set(READ_END);
+    }
+
+    pub(super) fn has_read_end(&self) -> bool {
+        self.is(READ_END)
+    }
+
     pub(super) fn wrote(&self, len: u64) {
         self.bytes_out.fetch_add(len, Ordering::AcqRel);
         if self.is(WRITE_BLOCKED) {
@@ -168,18 +201,37 @@ impl Meter {
         }
     }
 
+    /// Whether a trace that wants to know has not been told that the request was written. It will not be after this.
+    pub(crate) fn ends_unwritten(&self) -> bool {
+        let mut traced = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_unwritten = |traced: &mut Traced| !std::mem::replace(&mut traced.has_wrote_request, true);
+        traced.as_mut().is_some_and(is_unwritten)
+    }
+
     fn trace_read(&self) {
-        let trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.is_traced.store(false, Ordering::Release);
-        if let Some(trace) = trace {
+        let mut traced = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(traced_now) = traced.as_mut() else { return };
+        let is_first = !std::mem::replace(&mut traced_now.has_first_byte, true);
+        let trace = traced_now.trace.clone();
+        drop(traced);
+        if is_first {
             trace.got_first_response_byte();
         }
     }
 
     fn trace_flush(&self) {
-        let trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(trace) = trace {
+        let mut traced = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(traced_now) = traced.as_mut() else { return };
+        let has_ended = traced_now.upload.as_deref().is_none_or(Progress::has_ended);
+        let is_head = !std::mem::replace(&mut traced_now.has_wrote_headers, true);
+        let is_request = has_ended && !std::mem::replace(&mut traced_now.has_wrote_request, true);
+        let trace = traced_now.trace.clone();
+        drop(traced);
+        if is_head {
             trace.wrote_headers();
+        }
+        if is_request {
+            trace.wrote_request(Ok(()));
         }
     }
 

@@ -22,7 +22,7 @@ mod io;
 mod meter;
 mod open;
 
-pub(crate) use self::meter::{Mark, Meter};
+pub(crate) use self::meter::{Mark, Meter, Traced};
 pub(crate) use self::open::{open, read_buf_len_max};
 
 /// A connection, as traces and [`Transport::evict`](crate::Transport::evict) see it.
@@ -50,6 +50,11 @@ pub(crate) struct Conn {
     pub(crate) meter: Arc<Meter>,
     task: OnceLock<AbortHandle>,
     cause: Mutex<Option<CloseCause>>,
+    /// Why its last exchange is its last one, if that was known when it began.
+    last: OnceLock<CloseCause>,
+    /// hyper closed it without being told to: an exchange was over after which there is no other one.
+    has_ended_itself: AtomicBool,
+    /// It was told to close, or is gone.
     closing: Notify,
     is_gone: AtomicBool,
 }
@@ -62,6 +67,8 @@ impl Conn {
             meter: Arc::new(Meter::new()),
             task: OnceLock::new(),
             cause: Mutex::new(None),
+            last: OnceLock::new(),
+            has_ended_itself: AtomicBool::new(false),
             closing: Notify::new(),
             is_gone: AtomicBool::new(false),
         }
@@ -89,6 +96,24 @@ impl Conn {
     /// Why we closed it; `None` while it is open and when the peer did.
     pub(crate) fn cause(&self) -> Option<CloseCause> {
         *self.cause.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The exchange that begins is the last one.
+    pub(crate) fn ends_with_exchange(&self, cause: CloseCause) {
+        // The cause given first is the one that counts.
+        self.last.set(cause).ok();
+    }
+
+    /// What an exchange after which there is no other one is to be blamed on.
+    pub(crate) fn cause_of_last(&self) -> CloseCause {
+        self.last.get().copied().unwrap_or(CloseCause::Exchange)
+    }
+
+    /// Why the socket is closed, now that it is.
+    pub(crate) fn cause_of_end(&self) -> CloseCause {
+        let has_ended_itself = self.has_ended_itself.load(Ordering::Acquire);
+        let unsaid = if has_ended_itself { self.cause_of_last() } else { CloseCause::Peer };
+        self.cause().unwrap_or(unsaid)
     }
 
     /// Whether the socket is closed already.
@@ -150,29 +175,37 @@ pub(crate) trait Home: Send + Sync + fmt::Debug {
     ) -> Result<(), CloseCause>;
     /// The socket is closed.
     fn closed(self: Arc<Self>, conn: &Arc<Conn>);
+    /// The server takes no more requests; those on the connection go on.
+    fn retired(self: Arc<Self>, conn: &Arc<Conn>);
     /// The server takes another number of streams.
     fn streams_changed(self: Arc<Self>, conn: &Arc<Conn>, streams_max: usize);
 }
 
-/// The right to one exchange on a connection. It must be given back; dropped, it gives itself back: unused as usable,
-/// used as cancelled.
+/// The right to one exchange on a connection. It must be given back; dropped, it gives itself back: as usable if it is
+/// unused or one of many streams, else as cancelled.
 pub(crate) struct Lease {
     pub(crate) conn: Arc<Conn>,
     pub(crate) reuse: Reuse,
     home: Arc<dyn Home>,
     sender: Option<Sender>,
     is_used: bool,
+    is_last: bool,
 }
 
 impl Lease {
     pub(crate) fn new(home: Arc<dyn Home>, conn: Arc<Conn>, sender: Sender, reuse: Reuse) -> Self {
-        Self { conn, reuse, home, sender: Some(sender), is_used: false }
+        Self { conn, reuse, home, sender: Some(sender), is_used: false, is_last: false }
     }
 
     /// The sender, for the exchange that begins.
     pub(crate) fn begin(&mut self) -> Option<&mut Sender> {
         self.is_used = true;
         self.sender.as_mut()
+    }
+
+    /// This exchange is the last of its connection, however it ends.
+    pub(crate) fn end_with_this(&mut self) {
+        self.is_last = true;
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -198,6 +231,10 @@ impl Lease {
     }
 
     fn give_back(&mut self, reuse: Result<(), CloseCause>) -> Result<(), CloseCause> {
+        // An HTTP/2 exchange that goes wrong is a stream that was reset; its connection is none the worse for it.
+        let is_only_a_stream = !self.conn.is_http1() && !self.is_closed();
+        let reuse = if is_only_a_stream { Ok(()) } else { reuse };
+        let reuse = if self.is_last { reuse.and(Err(CloseCause::Exchange)) } else { reuse };
         match self.sender.take() {
             Some(sender) => self.home.clone().release(&self.conn, sender, reuse),
             None => Ok(()),
@@ -207,7 +244,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let reuse = if self.is_used { Err(CloseCause::Cancelled) } else { Ok(()) };
+        // What is cut short of HTTP/2 is one stream, which is reset.
+        let is_broken = self.is_used && self.conn.is_http1();
+        let reuse = if is_broken { Err(CloseCause::Cancelled) } else { Ok(()) };
         // What becomes of the connection is the pool's business.
         self.give_back(reuse).ok();
     }

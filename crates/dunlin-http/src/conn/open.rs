@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
 
 use hyper::client::conn::{http1, http2};
@@ -80,8 +81,9 @@ async fn open_http2(
     }
     let (sender, connection) = builder.handshake::<_, Upload>(io).await?;
     let ending = conn.clone();
-    let task = async move {
+    let running = async move {
         let mut connection = pin!(connection);
+        let leaving = home.clone();
         let mut streams_max = HTTP2_STREAMS_BEFORE_SETTINGS;
         let connection = poll_fn(|cx| {
             let polled = connection.as_mut().poll(cx);
@@ -96,9 +98,35 @@ async fn open_http2(
         if let Some(result) = run(&ending, pin!(connection)).await {
             ended(&ending, &result);
         }
+        // After a goodbye the socket lives on with the streams that are left, in a task of hyper's own.
+        if let Some(home) = leaving.upgrade() {
+            home.retired(&ending);
+        }
+        ending
+    };
+    let task = async move {
+        // hyper's end of the connection is dropped by here.
+        let ending = running.await;
+        linger(&ending).await;
     };
     spawn(conn, task);
     Ok(Sender::Http2(sender))
+}
+
+/// Waits for the socket of an HTTP/2 connection, which is in a task of hyper's: streams may go on after the peer's
+/// goodbye, but nothing goes on long after ours, even if the peer has stopped reading.
+async fn linger(conn: &Conn) {
+    while conn.cause().is_none() && !conn.is_gone() {
+        conn.closing.notified().await;
+    }
+    let gone = async {
+        while !conn.is_gone() {
+            conn.closing.notified().await;
+        }
+    };
+    if timeout(GOODBYE_TIMEOUT, gone).await.is_err() {
+        conn.meter.kill();
+    }
 }
 
 /// Runs a connection until it ends, or until a while after it was asked to.
@@ -122,7 +150,11 @@ fn spawn(conn: &Conn, task: impl Future<Output = ()> + Send + 'static) {
 }
 
 fn ended(conn: &Conn, result: &Result<(), hyper::Error>) {
-    let Err(error) = result else { return };
+    let Err(error) = result else {
+        let is_own_end = conn.is_http1() && !conn.meter.has_read_end();
+        conn.has_ended_itself.store(is_own_end, Ordering::Release);
+        return;
+    };
     tracing::debug!(target: "dunlin_http::conn", conn = conn.info.id, key = %conn.info.key, %error, "connection failed");
     if kind_of(error).is_timeout() {
         conn.cause.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(CloseCause::Timeout);

@@ -20,6 +20,8 @@ pub(crate) struct Dialer {
     pub(crate) dial: Arc<dyn Dial>,
     pub(crate) dial_tls: Option<Arc<dyn Dial>>,
     pub(crate) proxy: ProxyRule,
+    /// The values of requests that have none.
+    pub(crate) no_values: Arc<Extensions>,
     tls: Arc<ClientConfig>,
     tls_http1: Arc<ClientConfig>,
 }
@@ -36,7 +38,7 @@ pub(crate) struct Order {
     pub(crate) key: ConnKey,
     pub(crate) target: Target,
     pub(crate) route: Option<Route>,
-    pub(crate) values: Extensions,
+    pub(crate) values: Arc<Extensions>,
     pub(crate) trace: Option<Arc<dyn Trace>>,
 }
 
@@ -58,6 +60,7 @@ impl Dialer {
             dial,
             dial_tls,
             proxy,
+            no_values: Arc::default(),
             tls: Arc::new(tls::with_protocols(&tls, protocols, false)),
             tls_http1: Arc::new(tls::with_protocols(&tls, Protocols::Http1, true)),
         }
@@ -107,9 +110,19 @@ impl Dialer {
             return Ok(connection);
         }
         let config = if key.is_http1_only() { &self.tls_http1 } else { &self.tls };
-        let handshake = tls::traced_handshake(connection, &cx, config.clone());
+        let handshake = tls::handshake(connection, &cx.target.host, config.clone());
+        if let Some(trace) = &cx.trace {
+            trace.tls_handshake_start();
+        }
         let limit = (settings.tls_handshake_timeout, TimeoutKind::TlsHandshake);
-        within(limit, ErrorKind::Tls, handshake).await
+        let result = within(limit, ErrorKind::Tls, handshake).await;
+        if let Some(trace) = &cx.trace {
+            match &result {
+                Ok(made) => trace.tls_handshake_done(Ok(made.is_http2.then_some(b"h2".as_slice()))),
+                Err(error) => trace.tls_handshake_done(Err(error)),
+            }
+        }
+        result
     }
 
     async fn dial_traced(

@@ -90,7 +90,7 @@ pub struct DialContext {
     pub target: Target,
     /// The extensions of the request that asked for the dial. Its cancellation does not end the dial, unless
     /// [`OnCancelDial::Abort`](crate::OnCancelDial::Abort) is set: then the future is dropped.
-    pub values: Extensions,
+    pub values: Arc<Extensions>,
     /// Its trace.
     pub trace: Option<Arc<dyn Trace>>,
 }

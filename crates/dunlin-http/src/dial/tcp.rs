@@ -21,15 +21,22 @@ pub(crate) struct TcpDial {
     pub(crate) user_timeout: Option<Duration>,
 }
 
-impl Dial for TcpDial {
-    fn dial(&self, cx: DialContext) -> Dialing {
-        let resolver = TracedResolver { resolver: GaiResolver::new(), trace: cx.trace };
+impl TcpDial {
+    fn connector(&self, trace: Option<Arc<dyn Trace>>) -> HttpConnector<TracedResolver> {
+        let resolver = TracedResolver { resolver: GaiResolver::new(), trace };
         let mut connector = HttpConnector::new_with_resolver(resolver);
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_keepalive(Some(TCP_KEEP_ALIVE));
         #[cfg(target_os = "linux")]
         connector.set_tcp_user_timeout(self.user_timeout);
+        connector
+    }
+}
+
+impl Dial for TcpDial {
+    fn dial(&self, cx: DialContext) -> Dialing {
+        let mut connector = self.connector(cx.trace);
         Box::pin(async move {
             let stream = connector.call(cx.target.uri()).await?;
             Ok(Connection::from(stream.into_inner()))
@@ -69,5 +76,18 @@ impl Service<Name> for TracedResolver {
             }
             Ok(result?.into_iter())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_sends_without_delay() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let stream = TcpDial::default().connector(None).call(uri).await.unwrap().into_inner();
+        assert!(stream.nodelay().unwrap());
     }
 }

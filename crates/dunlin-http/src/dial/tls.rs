@@ -6,7 +6,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-use super::{Connection, DialContext};
+use super::Connection;
 use crate::config::Protocols;
 use crate::error::BoxError;
 
@@ -45,23 +45,4 @@ pub(crate) async fn handshake(
     let stream = TlsConnector::from(config).connect(name, connection.io).await?;
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     Ok(Connection { io: Box::new(stream), is_http2, ..connection })
-}
-
-/// Does the handshake and tells the trace.
-pub(crate) async fn traced_handshake(
-    connection: Connection,
-    cx: &DialContext,
-    config: Arc<ClientConfig>,
-) -> Result<Connection, BoxError> {
-    if let Some(trace) = &cx.trace {
-        trace.tls_handshake_start();
-    }
-    let result = handshake(connection, &cx.target.host, config).await;
-    if let Some(trace) = &cx.trace {
-        match &result {
-            Ok(connection) => trace.tls_handshake_done(Ok(connection.is_http2.then_some(b"h2".as_slice()))),
-            Err(error) => trace.tls_handshake_done(Err(error.as_ref())),
-        }
-    }
-    result
 }

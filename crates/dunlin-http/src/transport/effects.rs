@@ -33,9 +33,14 @@ pub(super) struct Want {
 }
 
 pub(super) enum Effect {
-    Tell(oneshot::Sender<Delivery>, Delivery),
+    /// With what the waiter would have had dialed, which is its user's to drop.
+    Tell(oneshot::Sender<Delivery>, Delivery, Option<Box<Order>>),
     Spawn(Option<Handle>, Pin<Box<dyn Future<Output = ()> + Send>>),
-    Close { conn: Arc<Conn>, sender: Option<Sender>, cause: CloseCause },
+    Close {
+        conn: Arc<Conn>,
+        sender: Option<Sender>,
+        cause: CloseCause,
+    },
 }
 
 pub(super) type Effects = SmallVec<[Effect; 1]>;
@@ -84,7 +89,7 @@ impl Shared {
         for effect in effects {
             match effect {
                 // A waiter that has gone meanwhile drops its lease, which gives the connection back.
-                Effect::Tell(tell, delivery) => drop(tell.send(delivery)),
+                Effect::Tell(tell, delivery, _order) => drop(tell.send(delivery)),
                 Effect::Spawn(Some(runtime), task) => drop(runtime.spawn(task)),
                 Effect::Spawn(None, task) => drop(task),
                 Effect::Close { conn, sender, cause } => {
@@ -165,12 +170,12 @@ impl Shared {
 /// Tells a waiter what it gets: by the way back if it is the one that asks.
 fn settle(state: &mut State, waiter: WaiterId, delivery: Delivery, want: &mut Want, effects: &mut Effects) {
     if let Some(waiting) = state.waiters.remove(&waiter) {
-        effects.push(Effect::Tell(waiting.tell, delivery));
+        effects.push(Effect::Tell(waiting.tell, delivery, waiting.order.map(Box::new)));
     } else if want.asking == Some(waiter) {
         want.settled = Some(delivery);
     } else {
         // It went while it was served: its lease goes back when it is dropped, outside of the lock.
         let (tell, _) = oneshot::channel();
-        effects.push(Effect::Tell(tell, delivery));
+        effects.push(Effect::Tell(tell, delivery, None));
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::plan::{Plan, says_close};
 use crate::body::{Live, Progress, ResponseBody, Upload, finish};
 use crate::config::Settings;
-use crate::conn::{Lease, Mark, Meter, Sender, read_buf_len_max};
+use crate::conn::{Lease, Mark, Meter, Sender, Traced, read_buf_len_max};
 use crate::error::{Error, ErrorKind, LimitKind, TimeoutKind};
 use crate::limits::ANSWER_GRACE;
 use crate::stats::CloseCause;
@@ -28,6 +28,8 @@ pub(crate) struct Failure {
     pub(crate) error: Error,
     /// Whether the request may be sent again.
     pub(crate) may_retry: bool,
+    /// Whether the server refused it, so that the same connection would serve the next attempt.
+    pub(crate) is_refused: bool,
 }
 
 type Sent = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
@@ -43,7 +45,8 @@ pub(crate) async fn exchange(
     let is_http1 = lease.conn.is_http1();
     let conn = lease.conn.clone();
     let can_repeat = lease.reuse.is_reused && plan.body.can_be_sent_again();
-    let failed = |error: Error| Failure { error: error.to(&conn.info.key), may_retry: false };
+    let failed =
+        |error: Error| Failure { error: error.to(&conn.info.key), may_retry: false, is_refused: false };
     let head = plan.head(is_http1, can_repeat).map_err(failed)?;
     let method = head.method.clone();
     let hold = settings.expect_continue_timeout.filter(|_| plan.expects_continue && is_http1);
@@ -64,7 +67,11 @@ pub(crate) async fn exchange(
     }
     let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
     let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
-    let mark = conn.meter.begin(head_max, plan.trace.as_ref().filter(|_| is_http1));
+    if let Some(cause) = plan.closes {
+        conn.ends_with_exchange(cause);
+    }
+    let traced = plan.trace.as_ref().filter(|_| is_http1).map(|trace| Traced::new(trace, upload.as_ref()));
+    let mark = conn.meter.begin(head_max, traced);
     if let (Some(trace), true) = (&plan.trace, hold.is_some()) {
         trace.wait_100_continue();
     }
@@ -74,7 +81,7 @@ pub(crate) async fn exchange(
         is_http1,
         mark,
         upload: upload.as_deref(),
-        trace: plan.trace.as_deref(),
+        trace: plan.trace.as_deref().filter(|_| !is_http1),
         is_broken_off: &is_broken_off,
         cancelled: plan.cancel.clone().map(|token| Box::pin(token.cancelled_owned())),
         hold: hold.map(|limit| Timer { limit, sleep: None }),
@@ -91,11 +98,19 @@ pub(crate) async fn exchange(
     let cancelled = watch.cancelled.take();
     match result {
         Ok(response) => {
+            watch.tell_written();
             conn.meter.got_head();
             let ending = Ending { settings, plan, upload, cancelled };
             Ok(ending.respond(lease, &method, response).await)
         }
-        Err(why) => Err(fail(lease, plan, (mark, can_repeat), why)),
+        Err(why) => {
+            let is_unwritten = !watch.is_written && watch.trace.is_some() || conn.meter.ends_unwritten();
+            let failure = fail(lease, plan, (mark, can_repeat), why);
+            if let (true, Some(trace)) = (is_unwritten, &plan.trace) {
+                trace.wrote_request(Err(&failure.error));
+            }
+            Err(failure)
+        }
     }
 }
 
@@ -135,21 +150,26 @@ fn fail(lease: Lease, plan: &Plan, (mark, can_repeat): (Mark, bool), why: Why) -
         ErrorKind::ClosedByPeer => CloseCause::Peer,
         _ => CloseCause::Exchange,
     };
-    let is_only_a_stream = !is_http1 && !lease.is_closed();
     // The failure is told; what becomes of the connection is the pool's business.
-    lease.release(if is_only_a_stream { Ok(()) } else { Err(cause) }).ok();
+    lease.release(Err(cause)).ok();
+    // The attempt may have read from a stream that was whole when it began.
+    let is_whole = can_repeat && plan.body.can_be_sent_again();
     Failure {
         error: error.to(&conn.info.key).having_sent(has_sent),
-        may_retry: can_repeat && is_lost && is_harmless,
+        may_retry: is_whole && is_lost && is_harmless,
+        is_refused,
     }
 }
 
-/// HTTP/2 says of a request that it was not looked at.
+/// HTTP/2 says of a request that it was not looked at: it was refused, or came after the last one that the server
+/// named in its goodbye. Those before it are answered and have no such error.
 fn is_unprocessed(error: &hyper::Error) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            let is_after_goodbye =
+                error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return is_after_goodbye || error.reason() == Some(h2::Reason::REFUSED_STREAM);
         }
         source = error.source();
     }
@@ -191,7 +211,7 @@ struct Ending<'a> {
 impl Ending<'_> {
     async fn respond(
         self,
-        lease: Lease,
+        mut lease: Lease,
         method: &Method,
         response: Response<Incoming>,
     ) -> Response<ResponseBody> {
@@ -208,9 +228,13 @@ impl Ending<'_> {
             return Response::from_parts(head, ResponseBody::ended(conn));
         }
         head.extensions.remove::<hyper::upgrade::OnUpgrade>();
+        if *method == Method::CONNECT && conn.is_http1() {
+            // Whoever refuses a tunnel may take for requests what was meant for the other end of it.
+            lease.end_with_this();
+        }
         // A body that still waits for leave is sent if the connection goes on, for the server expects it then.
         if let Some(upload) = upload.as_deref().filter(|upload| upload.is_held())
-            && !says_close(&head.headers)
+            && !says_close(&head)
         {
             upload.allow();
         }
@@ -252,6 +276,7 @@ struct Watch<'a> {
     is_http1: bool,
     mark: Mark,
     upload: Option<&'a Progress>,
+    /// HTTP/2 alone: of HTTP/1 the meter tells.
     trace: Option<&'a dyn Trace>,
     is_broken_off: &'a AtomicBool,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
@@ -310,12 +335,19 @@ impl Watch<'_> {
         self.poll_header_timeout(is_written, cx)
     }
 
-    fn poll_header_timeout(&mut self, is_written: bool, cx: &mut Context<'_>) -> Poll<Error> {
-        if is_written
+    /// HTTP/2: tells the trace, once, that the request is written, if it is.
+    fn tell_written(&mut self) {
+        if let Some(trace) = self.trace
+            && self.upload.is_none_or(Progress::has_ended)
             && !std::mem::replace(&mut self.is_written, true)
-            && let Some(trace) = self.trace
         {
             trace.wrote_request(Ok(()));
+        }
+    }
+
+    fn poll_header_timeout(&mut self, is_written: bool, cx: &mut Context<'_>) -> Poll<Error> {
+        if is_written {
+            self.tell_written();
         }
         match &mut self.header {
             Some(timer) if is_written => timer.poll(cx).map(|()| Error::timeout(TimeoutKind::ResponseHeader)),

@@ -14,9 +14,10 @@ use crate::client_conn::ClientConn;
 use crate::conn::{ConnInfo, Lease};
 use crate::error::{Error, ErrorKind, InvalidRequest, TimeoutKind};
 use crate::key::ConnKey;
+use crate::limits::REFUSED_RETRIES_MAX;
 use crate::pool::WaiterId;
 use crate::round_trip::RoundTripper;
-use crate::stats::PoolStats;
+use crate::stats::{CloseCause, PoolStats};
 use crate::trace::GotConn;
 
 mod builder;
@@ -71,8 +72,9 @@ impl Transport {
     ///
     /// A URI with scheme and host is needed; `Host` is added if it is missing. A request whose connection was closed
     /// under it is sent again where that is certain to do no harm: over a connection that had served before, when
-    /// nothing of it was written, or when it is idempotent (`GET`, `HEAD`, `OPTIONS`, `TRACE`, or it has an
-    /// `Idempotency-Key`) and nothing of a response was read; and only with a body that can be made again.
+    /// nothing of it was written, when an HTTP/2 server says that it has not looked at it, or when it is idempotent (`GET`,
+    /// `HEAD`, `OPTIONS`, `TRACE`, or it has an `Idempotency-Key`) and nothing of a response was read; and only with a body
+    /// that can be made again.
     ///
     /// # Errors
     ///
@@ -86,21 +88,22 @@ impl Transport {
     pub async fn round_trip(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
         let settings = self.shared.settings.clone();
         let mut plan = Plan::new(request, &settings, &self.shared.dialer)?;
+        let mut refusals = 0;
         loop {
             if plan.cancel.as_ref().is_some_and(tokio_util::sync::CancellationToken::is_cancelled) {
                 return Err(Error::new(ErrorKind::Cancelled).to(&plan.key));
             }
             let lease = self.checkout(&plan).await?;
             if lease.is_closed() && lease.reuse.is_reused {
-                // It was closed a moment ago; the pool hears of it when the lease is given back.
-                lease.conn.close(crate::stats::CloseCause::Peer);
-                lease.release(Err(crate::stats::CloseCause::Peer)).ok();
+                // It was closed a moment ago, or takes no more streams; the pool hears of it now.
+                lease.release(Err(CloseCause::Peer)).ok();
                 continue;
             }
             let conn = lease.conn.id;
             match exchange(&settings, &mut plan, lease).await {
                 Ok(response) => return Ok(response),
-                Err(failure) if failure.may_retry => {
+                Err(failure) if failure.may_retry && refusals < REFUSED_RETRIES_MAX => {
+                    refusals += u32::from(failure.is_refused);
                     tracing::debug!(target: "dunlin_http::pool", conn = conn.0, error = %failure.error, "sent again");
                     self.shared.retried(conn);
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{RequestBody, Source};
@@ -13,6 +13,7 @@ use crate::config::Settings;
 use crate::dial::{Dialer, Order, Route, Target};
 use crate::error::{Error, ErrorKind, InvalidRequest};
 use crate::key::{ConnKey, Scheme};
+use crate::stats::CloseCause;
 use crate::trace::{RequestTrace, Trace};
 
 /// Ends the request that carries it in its extensions, before the response and while its body is read.
@@ -29,12 +30,16 @@ pub(crate) struct Plan {
     pub(crate) cancel: Option<CancellationToken>,
     pub(crate) is_idempotent: bool,
     pub(crate) expects_continue: bool,
+    /// Why it asks for its connection to be closed after it, if it does.
+    pub(crate) closes: Option<CloseCause>,
     /// `None` once an attempt took it that will be the last.
     head: Option<Parts>,
     target: Target,
     route: Option<Route>,
     /// Where a `CONNECT` is to lead.
     connect: Option<Authority>,
+    /// What a dial is told of the request. It is copied before the pool is asked, since that runs its user's code.
+    values: Arc<Extensions>,
 }
 
 impl Plan {
@@ -70,15 +75,20 @@ impl Plan {
         if scheme == Scheme::Https && head.headers.contains_key(UPGRADE) {
             key = key.with_http1_only();
         }
-        if !settings.pool.keeps_alive && !says(&head.headers, &CONNECTION, "close") {
+        let mut closes = says(&head.headers, &CONNECTION, "close").then_some(CloseCause::Exchange);
+        if !settings.pool.keeps_alive && closes.replace(CloseCause::KeepAlivesDisabled).is_none() {
             head.headers.append(CONNECTION, HeaderValue::from_static("close"));
         }
         let body = Source::new(body.0);
         let trace = head.extensions.remove::<RequestTrace>().map(|trace| trace.0);
+        let cancel = head.extensions.remove::<CancelOn>().map(|cancel| cancel.0);
+        let has_values = !head.extensions.is_empty();
+        let values = if has_values { Arc::new(head.extensions.clone()) } else { dialer.no_values.clone() };
         Ok(Self {
             expects_continue: !body.is_empty() && says(&head.headers, &EXPECT, "100-continue"),
             is_idempotent: is_idempotent(&head),
-            cancel: head.extensions.remove::<CancelOn>().map(|cancel| cancel.0),
+            closes,
+            cancel,
             trace: trace.or_else(|| settings.trace.clone()),
             key,
             body,
@@ -86,6 +96,7 @@ impl Plan {
             target,
             route,
             connect: connect.flatten(),
+            values,
         })
     }
 
@@ -95,7 +106,7 @@ impl Plan {
             key: self.key.clone(),
             target: self.target.clone(),
             route: self.route.clone(),
-            values: self.head.as_ref().map(|head| head.extensions.clone()).unwrap_or_default(),
+            values: self.values.clone(),
             trace: self.trace.clone(),
         }
     }
@@ -106,10 +117,9 @@ impl Plan {
         let Some(mut head) = kept else { return Err(Error::new(ErrorKind::ClosedByPeer)) };
         if !is_http1 {
             head.version = Version::HTTP_2;
+            head.uri = self.uri_as_asked(head.uri, head.headers.get(HOST));
+            head.headers.remove(HOST);
             head.headers.remove(CONNECTION);
-            if let Some(host) = head.headers.remove(HOST) {
-                head.uri = with_host(head.uri, &host);
-            }
             return Ok(head);
         }
         head.version = Version::HTTP_11;
@@ -117,21 +127,24 @@ impl Plan {
             self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.target.scheme));
         if let Some(authority) = &self.connect {
             head.uri = Uri::from(authority.clone());
-        } else if !is_shared_proxy {
+        } else if is_shared_proxy {
+            head.uri = self.uri_as_asked(head.uri, head.headers.get(HOST));
+        } else {
             let path = head.uri.into_parts().path_and_query;
             head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
         }
         Ok(head)
     }
-}
 
-/// HTTP/2 has the host in the request line; a `Host` that the caller chose goes there.
-fn with_host(uri: Uri, host: &HeaderValue) -> Uri {
-    let is_same = uri.authority().is_some_and(|authority| authority.as_str().as_bytes() == host.as_bytes());
-    let Some(authority) = Authority::try_from(host.as_bytes()).ok().filter(|_| !is_same) else { return uri };
-    let mut parts = uri.clone().into_parts();
-    parts.authority = Some(authority);
-    Uri::from_parts(parts).unwrap_or(uri)
+    /// The URI with the host that the request names for its server, and without user and password.
+    fn uri_as_asked(&self, uri: Uri, host: Option<&HeaderValue>) -> Uri {
+        let asked = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let canonical = self.target.uri();
+        let mut parts = uri.into_parts();
+        parts.authority = asked.or_else(|| canonical.authority().cloned());
+        // It is made of parts that were parts of a URI.
+        Uri::from_parts(parts).unwrap_or(canonical)
+    }
 }
 
 /// Go's rule: the method promises it, or the caller does.
@@ -152,9 +165,10 @@ fn says(headers: &HeaderMap, name: &HeaderName, value: &str) -> bool {
         .any(|line| line.split(',').any(|part| part.trim().eq_ignore_ascii_case(value)))
 }
 
-/// Whether a response says that its connection will be closed.
-pub(super) fn says_close(headers: &HeaderMap) -> bool {
-    says(headers, &CONNECTION, "close")
+/// Whether a response says that its connection will be closed, which HTTP/1.0 does by not saying that it is kept.
+pub(super) fn says_close(head: &http::response::Parts) -> bool {
+    let is_kept = head.version != Version::HTTP_10 || says(&head.headers, &CONNECTION, "keep-alive");
+    !is_kept || says(&head.headers, &CONNECTION, "close")
 }
 
 fn check_length(headers: &HeaderMap, body: &RequestBody) -> Result<(), InvalidRequest> {

@@ -233,7 +233,8 @@ impl Home for Shared {
         let mut unused = Some(sender);
         let Some(entry) = state.conns.get_mut(&id) else {
             // It was closed under the exchange; the pool knows that by now.
-            return reuse.and(Err(conn.cause().unwrap_or(CloseCause::Peer)));
+            drop(state);
+            return reuse.and(Err(conn.cause_of_end()));
         };
         if conn.is_http1() {
             entry.sender = unused.take();
@@ -243,17 +244,22 @@ impl Home for Shared {
         let retired = state.pool.retired(id);
         drop(state);
         self.run(effects);
-        reuse.and(retired.map_or(Ok(()), Err))
+        retired.map_or(reuse, Err)
     }
 
     fn closed(self: Arc<Self>, conn: &Arc<Conn>) {
-        let cause = conn.cause().unwrap_or(CloseCause::Peer);
+        let cause = conn.cause_of_end();
         let mut state = self.lock();
         // A connection that was closed before it was known is a dial that failed.
         let Some(entry) = state.conns.remove(&conn.id) else { return };
         self.drive(state, Event::Closed { conn: conn.id, cause }, Want::default());
         drop(entry);
         tracing::debug!(target: "dunlin_http::pool", conn = conn.info.id, key = %conn.info.key, %cause, "closed");
+    }
+
+    fn retired(self: Arc<Self>, conn: &Arc<Conn>) {
+        let cause = conn.cause().unwrap_or(CloseCause::Peer);
+        self.drive(self.lock(), Event::Retired { conn: conn.id, cause }, Want::default());
     }
 
     fn streams_changed(self: Arc<Self>, conn: &Arc<Conn>, streams_max: usize) {

@@ -4,6 +4,29 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
 
+mod bodies;
+mod secure;
+mod servers;
 mod support;
 
+mod cancel;
+mod client_conn;
+mod deaths;
+mod dialing;
+mod drain;
+mod early;
+mod expect;
+mod goodbyes;
+mod http2;
+mod layers;
+mod leaks;
+mod limits;
+mod proxy;
+mod queue;
+mod retry;
 mod reuse;
+mod sockets;
+mod streams;
+mod timeouts;
+mod tls;
+mod tracing;

@@ -79,6 +79,23 @@ where
     Connection::new(client)
 }
 
+/// As [`net`], with servers that say word for word what `answer` gives for a head, until the client closes.
+pub(crate) fn scripted<F>(answer: F) -> (Arc<Net>, Builder)
+where
+    F: Fn(&str) -> String + Clone + Send + Sync + 'static,
+{
+    net(move |mut peer| {
+        let answer = answer.clone();
+        async move {
+            while let Some(head) = peer.head().await {
+                let host = format!("\r\nhost: {}", peer.host);
+                assert!(head.to_lowercase().contains(&host), "{head} went to {}", peer.host);
+                peer.write(answer(&head)).await;
+            }
+        }
+    })
+}
+
 /// A hyper server for each connection, which answers by `answer`.
 pub(crate) fn http<F, Fut>(answer: F) -> (Arc<Net>, Builder)
 where
@@ -106,6 +123,15 @@ where
 /// Answers everything with the number of the connection.
 pub(crate) fn numbered() -> (Arc<Net>, Builder) {
     http(|_, index| async move { text(index) })
+}
+
+/// Answers with the number of the connection, after as many seconds as the path says.
+pub(crate) fn slow() -> (Arc<Net>, Builder) {
+    http(|request, index| async move {
+        let seconds = request.uri().path().trim_start_matches('/').parse().unwrap();
+        tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+        text(index)
+    })
 }
 
 pub(crate) fn text(body: impl std::fmt::Display) -> Response<Full<Bytes>> {
@@ -155,9 +181,17 @@ pub(crate) async fn read(response: Response<ResponseBody>) -> Result<String, Err
     Ok(String::from_utf8(bytes.to_vec()).unwrap())
 }
 
-/// A GET, its response read to the end.
+/// A GET, its response read to the end. One that never ends fails the test, which costs nothing in paused time.
 pub(crate) async fn fetch(transport: &Transport, url: &str) -> Result<String, Error> {
-    read(transport.round_trip(get(url)).await?).await
+    let whole = async { read(transport.round_trip(get(url)).await?).await };
+    let whole = tokio::time::timeout(std::time::Duration::from_secs(3600), whole).await;
+    whole.unwrap_or_else(|_| panic!("no answer from {url}"))
+}
+
+/// As [`fetch`], all at once; the answers in the order of the URLs.
+pub(crate) async fn fetch_all(transport: &Transport, urls: &[&str]) -> Vec<String> {
+    futures_util::future::join_all(urls.iter().map(|url| async { fetch(transport, url).await.unwrap() }))
+        .await
 }
 
 pub(crate) fn total(transport: &Transport) -> ConnStats {

@@ -121,7 +121,7 @@ fn route_statement(
             is_concurrent: #is_concurrent,
             docs: #docs,
             needs: #needs,
-            call: |#call: ::dunlin::service::Call| -> ::dunlin::service::CallFuture { #body },
+            function: || ::dunlin::service::codegen::route_fn(|#call: ::dunlin::service::Call| #body),
         });
     }
 }
@@ -186,12 +186,12 @@ fn call_body(method: &Method, role: &CallRole, options: &ServiceOptions, is_gene
             ::dunlin::service::codegen::finish_notify(<#ty as ::dunlin::service::NotifyOutput>::outcome(output), &call))
     };
     quote_spanned! {at(method.span())=>
-        ::std::boxed::Box::pin(async move {
+        async move {
             #one_reader
             #(#extracted)*
             let output = #output;
             #finish
-        })
+        }
     }
 }
 

@@ -4,8 +4,13 @@ use super::{
     EncodeError, FLAG_COMPRESSED, FLAG_ERROR, FLAG_ROUTE_CODE, KIND_NOTIFY, KIND_PUSH, KIND_REQUEST,
     KIND_RESPONSE, KIND_SHIFT, MessageError, MessageHead, Route,
 };
+use crate::append::append_front;
 use crate::limits::{PACKET_BODY_LEN_MAX, PACKET_HEADER_LEN};
 use crate::packet::{PacketKind, packet_header};
+use crate::ws::{self, FRAME_HEADER_LEN_MAX};
+
+/// The longest an id gets: 64 bits, seven in a byte.
+const ID_LEN_MAX: usize = 10;
 
 /// Appends a message, the body of a data packet, to `out`.
 ///
@@ -40,19 +45,32 @@ pub fn encode_data_packet(
     body_len_max: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let head =
-        EncodedHead::new(head, is_compressed).map_err(|route_len| EncodeError::RouteTooLong { route_len })?;
-    let body_len = head.len().saturating_add(payload.len());
-    let too_long = |body_len_max| EncodeError::BodyTooLong { body_len, body_len_max };
-    if body_len > body_len_max {
-        return Err(too_long(body_len_max));
-    }
-    let header =
-        packet_header(PacketKind::Data, body_len).map_err(|_over_24_bits| too_long(PACKET_BODY_LEN_MAX))?;
+    let head = EncodedHead::of_packet(head, is_compressed)?;
+    let (header, body_len) = head.packet_header(payload.len(), body_len_max)?;
     out.reserve(PACKET_HEADER_LEN + body_len);
-    out.extend_from_slice(&header);
-    head.write(out);
-    out.extend_from_slice(payload);
+    head.write_packet(header, payload, out);
+    Ok(())
+}
+
+/// Appends a whole data packet as [`encode_data_packet`] does, as one binary WebSocket message of a server.
+///
+/// # Errors
+///
+/// [`EncodeError`] for what the other side would have to refuse; `out` is then as it was.
+#[inline]
+pub fn encode_data_frame(
+    head: &MessageHead<'_>,
+    is_compressed: bool,
+    payload: &[u8],
+    body_len_max: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let head = EncodedHead::of_packet(head, is_compressed)?;
+    let (header, body_len) = head.packet_header(payload.len(), body_len_max)?;
+    let frame_header = ws::frame_header(ws::Opcode::Binary, true, PACKET_HEADER_LEN + body_len, None);
+    out.reserve(FRAME_HEADER_LEN_MAX + PACKET_HEADER_LEN + body_len);
+    frame_header.append_to(out);
+    head.write_packet(header, payload, out);
     Ok(())
 }
 
@@ -111,6 +129,35 @@ impl<'a> EncodedHead<'a> {
     }
 
     #[inline]
+    fn of_packet(head: &'a MessageHead<'_>, is_compressed: bool) -> Result<Self, EncodeError> {
+        Self::new(head, is_compressed).map_err(|route_len| EncodeError::RouteTooLong { route_len })
+    }
+
+    /// The header of a packet with this head and such a payload, and the length of the packet's body.
+    #[inline]
+    fn packet_header(
+        &self,
+        payload_len: usize,
+        body_len_max: usize,
+    ) -> Result<([u8; PACKET_HEADER_LEN], usize), EncodeError> {
+        let body_len = self.len().saturating_add(payload_len);
+        let too_long = |body_len_max| EncodeError::BodyTooLong { body_len, body_len_max };
+        if body_len > body_len_max {
+            return Err(too_long(body_len_max));
+        }
+        let header = packet_header(PacketKind::Data, body_len)
+            .map_err(|_over_24_bits| too_long(PACKET_BODY_LEN_MAX))?;
+        Ok((header, body_len))
+    }
+
+    #[inline]
+    fn write_packet(&self, header: [u8; PACKET_HEADER_LEN], payload: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&header);
+        self.write(out);
+        out.extend_from_slice(payload);
+    }
+
+    #[inline]
     fn len(&self) -> usize {
         let route_len = match self.route {
             None => 0,
@@ -123,14 +170,8 @@ impl<'a> EncodedHead<'a> {
     #[inline]
     fn write(&self, out: &mut Vec<u8>) {
         out.push(self.flag);
-        if let Some(mut id) = self.id {
-            while id >= 0x80 {
-                let [low, ..] = id.to_le_bytes();
-                out.push(low | 0x80);
-                id >>= 7;
-            }
-            let [low, ..] = id.to_le_bytes();
-            out.push(low);
+        if let Some(id) = self.id {
+            append_front(&id_bytes(id), id_len(id), out);
         }
         match self.route {
             None => {}
@@ -141,6 +182,15 @@ impl<'a> EncodedHead<'a> {
             Some(EncodedRoute::Code(code)) => out.extend_from_slice(&code.to_be_bytes()),
         }
     }
+}
+
+/// An id as it is written, then zeros: seven bits in a byte, the low ones first, and the high bit says that another byte follows.
+#[inline]
+fn id_bytes(id: u64) -> [u8; 16] {
+    let sevens =
+        (0..ID_LEN_MAX).fold(0, |sevens, at| sevens | (u128::from((id >> (7 * at)) & 0x7f) << (8 * at)));
+    let all_but_last = !(u128::MAX << (8 * (id_len(id) - 1)));
+    (sevens | (u128::from_le_bytes([0x80; 16]) & all_but_last)).to_le_bytes()
 }
 
 /// Bytes of an id: seven bits each, at least one.

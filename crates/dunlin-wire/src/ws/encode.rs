@@ -6,6 +6,7 @@ use super::decode::Control;
 use super::header::Opcode;
 use super::limits::{CLOSE_REASON_LEN_MAX, CONTROL_LEN_MAX, FRAME_HEADER_LEN_MAX};
 use super::mask::apply_mask;
+use crate::append::append_front;
 
 /// The bytes before a frame's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,12 @@ impl FrameHeader {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// Appends the bytes to send.
+    #[inline]
+    pub(crate) fn append_to(&self, out: &mut Vec<u8>) {
+        append_front(&self.bytes, usize::from(self.len), out);
     }
 
     #[inline]
@@ -108,8 +115,8 @@ pub fn encode_close(out: &mut Vec<u8>, code: u16, reason: &str, mask: Option<[u8
 #[inline]
 fn encode_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: Option<[u8; 4]>) {
     let header = frame_header(opcode, true, payload.len(), mask);
-    out.reserve(header.as_slice().len() + payload.len());
-    out.extend_from_slice(header.as_slice());
+    out.reserve(FRAME_HEADER_LEN_MAX + payload.len());
+    header.append_to(out);
     let start = out.len();
     out.extend_from_slice(payload);
     if let Some(key) = mask

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use dunlin_wire::{
-    ClientConfig, ClientProtocol, HandshakeRequest, HandshakeResponse, Liveness, MessageHead, Millis, Packet,
-    PacketDecoder, PacketError, PacketKind, Route, RouteDictionary, ServerEvent, ServerProtocol, ServerState,
-    data_packet_len, decode_message, deflate_if_smaller, encode_data_packet, encode_message, encode_packet,
-    escape_non_bmp, fold_cesu8, inflate, parse_kick,
+    ClientConfig, ClientProtocol, HandshakeRequest, HandshakeResponse, Liveness, MessageError, MessageHead,
+    Millis, Packet, PacketDecoder, PacketError, PacketKind, Route, RouteDictionary, ServerEvent,
+    ServerProtocol, ServerState, data_packet_len, decode_incoming, decode_message, deflate_if_smaller,
+    encode_data_frame, encode_data_packet, encode_message, encode_packet, escape_non_bmp, fold_cesu8,
+    inflate, parse_kick, ws,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -130,6 +131,63 @@ proptest! {
         );
         prop_assert_eq!(is_written, packet_len - 4 <= body_len_max && !is_route_long);
         prop_assert_eq!(out.len(), if is_written { 1 + packet_len } else { 1 });
+    }
+
+    #[test]
+    fn a_data_frame_is_a_data_packet_in_one_binary_message(
+        head in any_head(),
+        is_compressed in any::<bool>(),
+        payload in prop_oneof![vec(any::<u8>(), 0..200), vec(any::<u8>(), 65_500..65_600)],
+        body_len_max in 0..70_000_usize,
+    ) {
+        let (mut packet, mut framed) = (Vec::new(), vec![7]);
+        let is_written = encode_data_packet(&head, is_compressed, &payload, body_len_max, &mut packet);
+        let mut expected = vec![7];
+        if is_written.is_ok() {
+            ws::encode_binary(&mut expected, &packet, None);
+        }
+        let is_framed = encode_data_frame(&head, is_compressed, &payload, body_len_max, &mut framed);
+        prop_assert_eq!((is_framed, framed), (is_written, expected));
+    }
+
+    #[test]
+    fn a_server_reads_requests_and_notifies_as_everybody_does_and_takes_nothing_else(
+        bytes in vec(any::<u8>(), 0..60),
+        repair in any::<bool>(),
+    ) {
+        let mut bytes = bytes;
+        if repair && bytes.len() > 2 {
+            bytes[0] &= 0x33;
+            bytes[2] &= 0x1f;
+        }
+        let incoming = decode_incoming(&bytes);
+        match decode_message(&bytes) {
+            Ok(message) => match message.head {
+                MessageHead::Request { id, route } => {
+                    let incoming = incoming.expect("a request");
+                    prop_assert_eq!(incoming.route.read(), Ok(route));
+                    prop_assert_eq!(
+                        (incoming.id, incoming.is_compressed, incoming.payload),
+                        (Some(id), message.is_compressed, message.payload)
+                    );
+                }
+                MessageHead::Notify { route } => {
+                    let incoming = incoming.expect("a notify");
+                    prop_assert_eq!(incoming.route.read(), Ok(route));
+                    prop_assert_eq!(
+                        (incoming.id, incoming.is_compressed, incoming.payload),
+                        (None, message.is_compressed, message.payload)
+                    );
+                }
+                MessageHead::Response { .. } | MessageHead::Push { .. } => {
+                    prop_assert_eq!(incoming, Err(MessageError::FromServer));
+                }
+            },
+            Err(error) => {
+                let found = incoming.and_then(|incoming| incoming.route.read());
+                prop_assert!(found == Err(error) || found == Err(MessageError::FromServer));
+            }
+        }
     }
 
     #[test]

@@ -52,7 +52,15 @@ impl Shared {
     }
 
     /// A payload in the form the client can read, compressed if that is worth it.
+    #[inline]
     pub(crate) fn body_for<'a>(&self, abilities: ClientAbilities, body: &'a [u8], is_text: bool) -> Body<'a> {
+        if is_text || self.gate.compress_from.is_some() {
+            return self.changed_body_for(abilities, body, is_text);
+        }
+        Body { bytes: Cow::Borrowed(body), is_compressed: false }
+    }
+
+    fn changed_body_for<'a>(&self, abilities: ClientAbilities, body: &'a [u8], is_text: bool) -> Body<'a> {
         let bytes = readable(abilities, body, is_text);
         let is_worth_it = self.gate.compress_from.is_some_and(|from| bytes.len() >= from);
         if is_worth_it

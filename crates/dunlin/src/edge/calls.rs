@@ -1,17 +1,19 @@
-//! Calls of user code: polled at once in place, moved aside only when they wait for something.
+//! Calls of user code that wait. One that does not was polled in place where it began (`service/start.rs`) and never comes
+//! here: it costs no task, no timer and no wake-up.
 //!
-//! A call polled in place costs no task, no timer and no wake-up. One that is pending goes into a set that the shard
-//! polls; it is then bounded by the request timeout. A panic ends the call, never the shard.
+//! What waits goes into a set that the shard polls, and is bounded by the request timeout. A panic ends the call, never
+//! the shard.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::SlotKey;
+use crate::service::Started;
 
 /// How user code ended.
 #[derive(Debug)]
@@ -100,26 +102,27 @@ impl<T: Send + 'static, L: Unpin> Aside<T, L> {
         None
     }
 
-    /// Polls `future` once. Pending, it is kept, and its outcome comes from [`Aside::poll_done`] with `key` and label.
-    pub(crate) fn start(
+    /// The outcome of work that was begun. If it waits, it is kept, and its outcome comes from [`Aside::poll_done`] with
+    /// `key` and label.
+    pub(crate) fn keep(
         &mut self,
         key: SlotKey,
         label: impl FnOnce() -> L,
-        mut future: Pin<Box<dyn Future<Output = T> + Send>>,
+        started: Started<T>,
     ) -> Poll<Outcome<T>> {
-        // A waker that does nothing is right here: a pending future is polled again with the shard's own waker
-        // before the shard sleeps.
-        let polled = poll_contained(&mut future, &mut Context::from_waker(Waker::noop()));
-        if polled.is_pending() {
-            if self.waiting.len() >= WAITING_MAX {
-                // Its drop is user code.
-                catch_unwind(AssertUnwindSafe(|| drop(future))).ok();
-                return Poll::Ready(Outcome::Crowded);
-            }
-            let deadline = Box::pin(tokio::time::sleep(self.timeout));
-            self.waiting.push(Waiting { key, label: Some(label()), future: Some(future), deadline });
+        let future = match started {
+            Started::Done(value) => return Poll::Ready(Outcome::Returned(value)),
+            Started::Panicked => return Poll::Ready(Outcome::Panicked),
+            Started::Waits(future) => future,
+        };
+        if self.waiting.len() >= WAITING_MAX {
+            // Its drop is user code.
+            catch_unwind(AssertUnwindSafe(|| drop(future))).ok();
+            return Poll::Ready(Outcome::Crowded);
         }
-        polled
+        let deadline = Box::pin(tokio::time::sleep(self.timeout));
+        self.waiting.push(Waiting { key, label: Some(label()), future: Some(future), deadline });
+        Poll::Pending
     }
 }
 
@@ -132,11 +135,13 @@ mod tests {
         let key = SlotKey { index: 0, generation: 0 };
         let mut aside = Aside::<u32, u32>::new(Duration::from_secs(10));
         for label in 0..u32::try_from(WAITING_MAX).unwrap() {
-            assert!(aside.start(key, || label, Box::pin(std::future::pending())).is_pending());
+            assert!(
+                aside.keep(key, || label, Started::polled(Box::pin(std::future::pending()))).is_pending()
+            );
         }
-        let refused = aside.start(key, || 0, Box::pin(std::future::pending()));
+        let refused = aside.keep(key, || 0, Started::polled(Box::pin(std::future::pending())));
         assert!(matches!(refused, Poll::Ready(Outcome::Crowded)), "{refused:?}");
-        let served = aside.start(key, || 0, Box::pin(async { 7 }));
+        let served = aside.keep(key, || 0, Started::polled(Box::pin(async { 7 })));
         assert!(matches!(served, Poll::Ready(Outcome::Returned(7))), "{served:?}");
         tokio::time::advance(Duration::from_secs(11)).await;
         let count = std::future::poll_fn(|cx| {

@@ -17,6 +17,8 @@ use crate::timer::Timers;
 /// Whether the client waits for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+// As wide as what it is moved with: a byte that is read back with its padding makes the processor wait.
+#[repr(usize)]
 pub enum CallKind {
     /// The client waits for exactly one answer.
     Request,
@@ -122,26 +124,36 @@ impl fmt::Debug for Call {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
     body: Bytes,
-    is_text: bool,
+    form: Form,
+}
+
+/// What the bytes of a reply are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+// Wide for the same reason as `CallKind`.
+#[repr(usize)]
+enum Form {
+    #[default]
+    Raw,
+    Text,
 }
 
 impl Reply {
     /// An answer of bytes that reach the client as they are.
     #[must_use]
     pub fn raw(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), is_text: false }
+        Self { body: body.into(), form: Form::Raw }
     }
 
     /// An answer of JSON text, escaped for clients that cannot read all of UTF-8.
     #[must_use]
     pub fn text(body: impl Into<Bytes>) -> Self {
-        Self { body: body.into(), is_text: true }
+        Self { body: body.into(), form: Form::Text }
     }
 
     /// What a notify is answered with: nothing, for nobody.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { body: Bytes::new(), is_text: false }
+        Self { body: Bytes::new(), form: Form::Raw }
     }
 
     /// The payload.
@@ -159,7 +171,7 @@ impl Reply {
     /// Whether it is JSON text.
     #[must_use]
     pub fn is_text(&self) -> bool {
-        self.is_text
+        self.form == Form::Text
     }
 }
 

@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::call::{Call, CallFuture, Reply};
-use super::entry::{CallFn, RouteKind};
+use super::call::{Call, Reply};
+use super::entry::RouteKind;
 use super::extract::Extract;
-use super::mount::{PendingRoute, service_of};
+use super::mount::PendingRoute;
 use super::output::{NotifyOutput, RequestOutput, finish_notify};
 use super::parts::Needs;
+use super::start::split_route_fn;
 use crate::error::Result;
 
 /// How a route given as a closure is served.
@@ -75,33 +76,6 @@ pub const fn one_reads_the_body(arguments: &[bool]) {
     assert!(readers <= 1, "only one argument of a handler can read the payload (`Msg`, `Proto` or `Raw`)");
 }
 
-struct Closure {
-    kind: RouteKind,
-    needs: Needs,
-    call: CallFn,
-}
-
-impl Closure {
-    fn pending(
-        self,
-        name: String,
-        options: RouteOptions,
-        function: impl Send + Sync + 'static,
-    ) -> PendingRoute {
-        PendingRoute {
-            name,
-            kind: self.kind,
-            is_concurrent: options.is_concurrent,
-            is_serial: false,
-            docs: options.docs,
-            needs: self.needs,
-            call: self.call,
-            service: Arc::new(function),
-            serializer: None,
-        }
-    }
-}
-
 fn request_needs<R: RequestOutput>(needs: &mut Needs) {
     R::needs(needs);
 }
@@ -125,27 +99,28 @@ macro_rules! impl_handler {
             $($arg: Extract + 'static,)*
         {
             fn pending(self, name: String, options: RouteOptions) -> PendingRoute {
-                fn answer<F, Fut, $($arg),*>(mut call: Call) -> CallFuture
-                where
-                    F: Fn($($arg),*) -> Fut + Send + Sync + 'static,
-                    Fut: Future<Output: $bound> + Send + 'static,
-                    $($arg: Extract + 'static,)*
-                {
-                    Box::pin(async move {
-                        let future = {
-                            let call = &mut call;
-                            $(#[expect(non_snake_case, reason = "named as its type")] let $arg = $arg::extract(call)?;)*
-                            service_of::<F>(call)?($($arg),*)
-                        };
-                        $finish(future.await, &call)
-                    })
-                }
                 const { one_reads_the_body(&[$($arg::READS_BODY),*]) };
                 let mut needs = Needs::default();
                 $($arg::needs(&mut needs);)*
                 $needs::<Fut::Output>(&mut needs);
-                let closure = Closure { kind: RouteKind::$kind, needs, call: answer::<F, Fut, $($arg),*> };
-                closure.pending(name, options, self)
+                let function = Arc::new(self);
+                let begin = move |call: &mut Call| {
+                    let _ = &call;
+                    $(#[expect(non_snake_case, reason = "named as its type")] let $arg = $arg::extract(call)?;)*
+                    Ok(function($($arg),*))
+                };
+                let function = split_route_fn(begin, $finish);
+                PendingRoute {
+                    name,
+                    kind: RouteKind::$kind,
+                    is_concurrent: options.is_concurrent,
+                    is_serial: false,
+                    docs: options.docs,
+                    needs,
+                    function,
+                    service: Arc::new(()),
+                    serializer: None,
+                }
             }
         }
     };

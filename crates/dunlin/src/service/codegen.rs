@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 pub use super::closure::one_reads_the_body;
 pub use super::mount::{ask, service_of};
 pub use super::output::finish_notify;
+pub use super::start::{RouteFn, route_fn};
 use crate::serializer::SerializeError;
 
 /// The coalescing key of an event. Routes take part, because all events of a client wait in one queue.

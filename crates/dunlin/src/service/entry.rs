@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::call::{Call, CallFuture};
 use super::parts::AppParts;
+use super::start::RouteFn;
 use crate::serializer::SerializerKind;
 
 /// How clients are meant to call a route.
@@ -46,22 +47,32 @@ fn as_str<S: serde::Serializer>(name: &Arc<str>, serializer: S) -> Result<S::Ok,
     serializer.serialize_str(name)
 }
 
-/// Answers the calls of one route. It finds what it works on through the call, so that it can be a plain function.
-pub(crate) type CallFn = fn(Call) -> CallFuture;
-
 /// One route and what answers it. It is shared by the calls of one shard only, so that shards do not contend for
 /// its reference count.
-#[derive(Clone)]
 pub(crate) struct RouteEntry {
     pub(super) info: Arc<RouteInfo>,
-    pub(super) call: CallFn,
-    /// The service or closure behind the route.
+    pub(super) function: Arc<dyn RouteFn>,
+    /// Its place among the routes of the node; `None` when it is none of them.
+    pub(super) place: Option<usize>,
+    /// The service behind the route; a closure is in its function.
     pub(super) service: Arc<dyn Any + Send + Sync>,
     pub(super) serializer: SerializerKind,
     pub(super) parts: Arc<AppParts>,
 }
 
 impl RouteEntry {
+    /// A copy whose reference counts no other shard touches.
+    pub(super) fn for_shard(&self) -> Self {
+        Self {
+            info: self.info.clone(),
+            function: self.function.for_shard(),
+            place: self.place,
+            service: self.service.clone(),
+            serializer: self.serializer.clone(),
+            parts: self.parts.clone(),
+        }
+    }
+
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.info.name
     }
@@ -90,8 +101,8 @@ impl RouteEntry {
 
     /// Hands a call to the handler, past all layers.
     pub(crate) fn handle(call: Call) -> CallFuture {
-        let handle = call.entry().call;
-        handle(call)
+        let function = call.entry().function.clone();
+        function.call(call)
     }
 }
 

@@ -83,6 +83,11 @@ impl CallService {
         Self(Some(Arc::new(Service(layer.layer(self)))))
     }
 
+    /// Whether nothing lies between a call and its handler.
+    pub(super) fn is_handler(&self) -> bool {
+        self.0.is_none()
+    }
+
     #[inline]
     pub(super) fn dispatch(&self, call: Call) -> CallFuture {
         match &self.0 {

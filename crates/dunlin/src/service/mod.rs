@@ -25,6 +25,7 @@ mod router;
 mod serial;
 mod set;
 mod shared;
+mod start;
 mod tasks;
 mod trace;
 
@@ -54,6 +55,7 @@ pub(crate) use router::{Router, RoutesByCode};
 pub use serial::{SerialHook, SerialMount};
 pub use set::{BuildError, ServiceSet};
 pub use shared::{SharedHook, SharedMount};
+pub(crate) use start::{Started, Starters};
 pub(crate) use tasks::{Tasks, TasksEnded, contain};
 pub use trace::{TraceLayer, Traced};
 

@@ -3,12 +3,12 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::call::CallFuture;
-use super::entry::{CallFn, RouteInfo, RouteKind};
+use super::entry::{RouteInfo, RouteKind};
 use super::lifecycle::Component;
 use super::parts::Needs;
 use super::serial::{self, SerialMount};
 use super::shared::SharedMount;
+use super::start::RouteFn;
 use super::{Call, ServiceSet};
 use crate::error::{Error, Result};
 use crate::serializer::SerializerKind;
@@ -47,8 +47,8 @@ pub struct RouteSpec {
     pub docs: &'static str,
     /// Tells what its arguments and its answer need.
     pub needs: fn(&mut Needs),
-    /// Answers a call.
-    pub call: fn(Call) -> CallFuture,
+    /// Makes the function that answers its calls.
+    pub function: fn() -> Arc<dyn RouteFn>,
 }
 
 /// A route on its way into the application. Public only as part of a hidden signature.
@@ -60,7 +60,7 @@ pub struct PendingRoute {
     pub(super) is_serial: bool,
     pub(super) docs: &'static str,
     pub(super) needs: Needs,
-    pub(super) call: CallFn,
+    pub(super) function: Arc<dyn RouteFn>,
     pub(super) service: Arc<dyn Any + Send + Sync>,
     pub(super) serializer: Option<SerializerKind>,
 }
@@ -117,7 +117,7 @@ impl<'a> Mount<'a> {
             is_serial: owner.is_serial,
             docs: spec.docs,
             needs,
-            call: spec.call,
+            function: (spec.function)(),
             service: owner.service,
             serializer: owner.serializer,
         });
@@ -133,6 +133,7 @@ impl<'a> Mount<'a> {
 /// # Errors
 ///
 /// Code 500 when the route was mounted by another service, which generated code does not do.
+#[inline]
 pub fn service_of<S: Send + Sync + 'static>(call: &Call) -> Result<&S> {
     call.entry()
         .service()

@@ -2,22 +2,26 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
 use dunlin_wire::RouteDictionary;
 use hashbrown::HashMap;
 
-use super::call::{Call, CallFuture, CallKind, Handler};
+use super::call::{Call, Handler, Reply};
 use super::entry::{RouteEntry, RouteInfo, RouteKind};
 use super::layer::CallService;
 use super::parts::AppParts;
-use crate::error::Error;
+use super::start::{Started, Starters, route_fn};
+use crate::error::{Error, Result};
 use crate::serializer::SerializerKind;
-use crate::session::Session;
 
 /// The routes of a node. Each shard has a copy of its own, see [`Router::for_shard`].
 pub(crate) struct Router {
-    pub(super) routes: HashMap<Arc<str>, Arc<RouteEntry>, foldhash::fast::RandomState>,
+    pub(super) entries: Box<[Arc<RouteEntry>]>,
+    /// Their places by the bytes of their names: a name that is found need not be checked to be text.
+    pub(super) by_name: HashMap<Arc<[u8]>, usize, foldhash::fast::RandomState>,
+    /// The place that was looked up last.
+    pub(super) last: AtomicUsize,
     pub(super) layers: CallService,
     pub(super) fallback: Option<Arc<dyn Handler>>,
     pub(super) serializer: SerializerKind,
@@ -27,9 +31,10 @@ pub(crate) struct Router {
 impl Router {
     /// A copy whose reference counts no other shard touches.
     pub(crate) fn for_shard(&self) -> Self {
-        let routes = self.routes.values();
         Self {
-            routes: routes.map(|entry| (entry.name().clone(), Arc::new(RouteEntry::clone(entry)))).collect(),
+            entries: self.entries.iter().map(|entry| Arc::new(entry.for_shard())).collect(),
+            by_name: self.by_name.clone(),
+            last: AtomicUsize::new(0),
             layers: self.layers.clone(),
             fallback: self.fallback.clone(),
             serializer: self.serializer.clone(),
@@ -37,10 +42,20 @@ impl Router {
         }
     }
 
-    /// The route of that very name, if this node serves it.
+    /// The route of that very name, if this node serves it. The one before is tried first: clients repeat themselves, and
+    /// a comparison that comes out as the last time keeps nothing waiting, as a hash would.
     #[inline]
-    pub(crate) fn lookup(&self, name: &str) -> Option<&Arc<RouteEntry>> {
-        self.routes.get(name)
+    pub(crate) fn lookup(&self, name: &[u8]) -> Option<&Arc<RouteEntry>> {
+        match self.entries.get(self.last.load(Ordering::Relaxed)) {
+            Some(entry) if entry.name().as_bytes() == name => Some(entry),
+            _ => self.lookup_anew(name),
+        }
+    }
+
+    fn lookup_anew(&self, name: &[u8]) -> Option<&Arc<RouteEntry>> {
+        let place = *self.by_name.get(name)?;
+        self.last.store(place, Ordering::Relaxed);
+        self.entries.get(place)
     }
 
     /// A route that this node does not serve itself, if something takes such calls.
@@ -56,7 +71,8 @@ impl Router {
                 reply_type: None,
                 docs: "",
             }),
-            call: call_fallback,
+            function: route_fn(call_fallback),
+            place: None,
             service: Arc::new(fallback),
             serializer: self.serializer.clone(),
             parts: self.parts.clone(),
@@ -67,7 +83,7 @@ impl Router {
     pub(crate) fn resolve_dictionary(&self, dictionary: &RouteDictionary) -> RoutesByCode {
         let mut by_code = Vec::new();
         for (name, code) in dictionary.iter() {
-            let Some(entry) = self.lookup(name) else { continue };
+            let Some(entry) = self.lookup(name.as_bytes()) else { continue };
             let at = usize::from(code);
             if by_code.len() <= at {
                 by_code.resize(at + 1, None);
@@ -79,21 +95,23 @@ impl Router {
         RoutesByCode(by_code.into())
     }
 
-    /// The future that answers one call. Without layers it is the handler's own.
+    /// What begins the calls of one shard.
+    pub(crate) fn starters(&self) -> Starters {
+        Starters::new(self.entries.iter().map(|entry| entry.function.clone()))
+    }
+
+    /// Begins one call and polls it once. Without layers its future is the handler's own.
     #[inline]
-    pub(crate) fn call(
-        &self,
-        entry: &Arc<RouteEntry>,
-        session: Session,
-        kind: CallKind,
-        body: Bytes,
-    ) -> CallFuture {
-        self.layers.dispatch(Call::new(session, entry.clone(), kind, body))
+    pub(crate) fn start(&self, call: Call, starters: &mut Starters) -> Started<Result<Reply>> {
+        match call.entry().place.and_then(|place| starters.get_mut(place)) {
+            Some(starter) if self.layers.is_handler() => starter.start(call),
+            _ => Started::polled(self.layers.dispatch(call)),
+        }
     }
 
     /// All routes, sorted by name.
     pub(crate) fn infos(&self) -> Vec<Arc<RouteInfo>> {
-        let mut infos: Vec<_> = self.routes.values().map(|entry| entry.info().clone()).collect();
+        let mut infos: Vec<_> = self.entries.iter().map(|entry| entry.info().clone()).collect();
         infos.sort_by(|a, b| a.name.cmp(&b.name));
         infos
     }
@@ -102,20 +120,17 @@ impl Router {
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Router")
-            .field("routes", &self.routes.len())
+            .field("routes", &self.entries.len())
             .field("layers", &self.layers)
             .finish_non_exhaustive()
     }
 }
 
-fn call_fallback(call: Call) -> CallFuture {
-    // Within the future, so that whoever polls it contains a panic of the handler.
-    Box::pin(async move {
-        match call.entry().service::<Arc<dyn Handler>>().cloned() {
-            Some(fallback) => fallback.call(call).await,
-            None => Err(Error::not_found("nobody serves this route")),
-        }
-    })
+async fn call_fallback(call: Call) -> Result<Reply> {
+    match call.entry().service::<Arc<dyn Handler>>().cloned() {
+        Some(fallback) => fallback.call(call).await,
+        None => Err(Error::not_found("nobody serves this route")),
+    }
 }
 
 /// Routes by dictionary code: a lookup is an index.

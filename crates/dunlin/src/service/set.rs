@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use dunlin_wire::ROUTE_LEN_MAX;
@@ -196,27 +197,29 @@ impl ServiceSet {
     pub(crate) fn build(self, groups: Groups) -> Result<Services, BuildError> {
         self.check()?;
         let parts = Arc::new(AppParts::new(self.states, groups, self.call_timeout));
-        let routes = self.routes.into_iter().map(|pending| {
-            let entry = entry_of(pending, &self.serializer, &parts);
-            (entry.name().clone(), Arc::new(entry))
-        });
-        let routes = routes.collect();
+        let entries = self.routes.into_iter().enumerate();
+        let entries: Box<[_]> = entries
+            .map(|(place, pending)| Arc::new(entry_of(place, pending, &self.serializer, &parts)))
+            .collect();
+        let by_name = entries.iter().map(|entry| Arc::from(entry.name().clone())).zip(0..).collect();
         let layers = self.layers.into_iter().rev().fold(CallService::handler(), |inner, add| add(inner));
         let components = self.components.into_iter().map(|pending| pending.component).collect();
         Ok(Services {
+            #[cfg(test)]
+            parts: parts.clone(),
             router: Router {
-                routes,
+                entries,
+                by_name,
+                last: AtomicUsize::new(0),
                 layers,
                 fallback: self.fallback,
                 serializer: self.serializer.clone(),
                 parts: parts.clone(),
             },
-            lifecycle: Lifecycle::new(parts.clone(), components),
+            lifecycle: Lifecycle::new(parts, components),
             push_filters: self.filters,
             serializer: self.serializer,
             errors: self.errors,
-            #[cfg(test)]
-            parts,
         })
     }
 
@@ -269,10 +272,16 @@ impl ServiceSet {
     }
 }
 
-fn entry_of(pending: PendingRoute, serializer: &SerializerKind, parts: &Arc<AppParts>) -> RouteEntry {
+fn entry_of(
+    place: usize,
+    pending: PendingRoute,
+    serializer: &SerializerKind,
+    parts: &Arc<AppParts>,
+) -> RouteEntry {
     RouteEntry {
         info: Arc::new(pending.info()),
-        call: pending.call,
+        function: pending.function,
+        place: Some(place),
         service: pending.service,
         serializer: pending.serializer.unwrap_or_else(|| serializer.clone()),
         parts: parts.clone(),

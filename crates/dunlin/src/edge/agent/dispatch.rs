@@ -4,72 +4,73 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use dunlin_wire::{Message, MessageHead, Route};
+use dunlin_wire::{EncodeError, Incoming, MessageError, MessageHead, Route, RouteBytes};
 
 use super::super::ShardHandle;
 use super::super::calls::Outcome;
 use super::leftover::Queued;
-use super::{Agent, CallLabel, Fx, Link};
+use super::{Agent, CallLabel, Fx, Link, UserCode};
 use crate::error::Error;
-use crate::service::{CallKind, Reply, RouteEntry};
+use crate::service::{Call, CallKind, Reply, RouteEntry, Started};
 use crate::session::CloseReason;
 
 impl Agent {
     pub(super) fn handle_message(&mut self, body: &[u8], fx: &mut Fx<'_>) {
-        let message = match dunlin_wire::decode_message(body) {
+        let message = match dunlin_wire::decode_incoming(body) {
             Ok(message) => message,
             Err(error) => return self.leave(&CloseReason::Protocol { fault: error.to_string() }, fx),
         };
         fx.shard.stats.messages_in.add(1);
-        let Message { head, is_compressed, payload } = message;
-        let (kind, id, route) = match head {
-            MessageHead::Request { id, route } => (CallKind::Request, id, route),
-            MessageHead::Notify { route } => (CallKind::Notify, 0, route),
-            MessageHead::Response { .. } | MessageHead::Push { .. } => {
-                let fault = "a response or push came from a client".to_owned();
-                return self.leave(&CloseReason::Protocol { fault }, fx);
-            }
-        };
+        let Incoming { id, route, is_compressed, payload } = message;
+        let call = id.map_or((CallKind::Notify, 0), |id| (CallKind::Request, id));
         let shard = fx.shard;
-        let fallback;
-        let entry = match (resolve(&route, shard), &route) {
-            (Some(entry), _) => entry,
-            (None, Route::Name(name)) => {
-                fallback = shard.router.fallback(name);
-                let Some(entry) = &fallback else { return self.answer_unknown_route((kind, id), fx) };
-                entry
-            }
-            (None, Route::Code(_)) => return self.answer_unknown_route((kind, id), fx),
+        let other;
+        let entry = if let Some(entry) = resolve(route, shard) {
+            entry
+        } else {
+            other = match resolve_slowly(route, shard) {
+                Ok(entry) => entry,
+                Err(error) => return self.leave(&CloseReason::Protocol { fault: error.to_string() }, fx),
+            };
+            let Some(entry) = &other else { return self.answer_unknown_route(call, fx) };
+            entry
         };
         let payload = if is_compressed {
             match dunlin_wire::inflate(payload, fx.app().gate.inflated_len_max) {
                 Ok(inflated) => Bytes::from(inflated),
-                Err(error) => return self.answer((kind, id), Err(Error::bad_request(error.to_string())), fx),
+                Err(error) => return self.answer_error(call, &Error::bad_request(error.to_string()), fx),
             }
         } else {
             Bytes::copy_from_slice(payload)
         };
         if (self.is_busy || self.has_queued()) && !entry.is_concurrent() {
             self.unanswered += 1;
+            let (kind, id) = call;
             self.enqueue(Queued { entry: entry.clone(), kind, id, body: payload });
         } else {
-            self.start(entry, (kind, id), payload, fx);
+            self.start(entry, call, payload, fx);
         }
     }
 
     fn answer_unknown_route(&mut self, call: (CallKind, u64), fx: &mut Fx<'_>) {
         // Neither counted nor logged by name: a client can make up as many routes as it likes.
         fx.app().stats.unknown_routes.add(1);
-        self.answer(call, Err(Error::not_found("nobody serves this route")), fx);
+        self.answer_error(call, &Error::not_found("nobody serves this route"), fx);
     }
 
     /// Starts a call. One that does not have to wait is answered before this returns.
     fn start(&mut self, entry: &Arc<RouteEntry>, (kind, id): (CallKind, u64), body: Bytes, fx: &mut Fx<'_>) {
         let Some(session) = self.session.clone() else { return };
-        let future = fx.shard.router.call(entry, session, kind, body);
         let is_ordered = !entry.is_concurrent();
+        let begun = Call::new(session, entry.clone(), kind, body);
+        let UserCode { calls, starters, .. } = &mut *fx.user;
+        let started = match fx.shard.router.start(begun, starters) {
+            // What nearly always happens goes the short way.
+            Started::Done(Ok(reply)) => return self.answer((kind, id), &reply, fx),
+            started => started,
+        };
         let label = || CallLabel { entry: entry.clone(), kind, id, is_ordered };
-        match fx.user.calls.start(fx.key, label, future) {
+        match calls.keep(fx.key, label, started) {
             Poll::Ready(outcome) => self.answer_outcome(entry, (kind, id), outcome, fx),
             Poll::Pending => {
                 self.unanswered += 1;
@@ -98,53 +99,47 @@ impl Agent {
         outcome: Outcome<Result<Reply, Error>>,
         fx: &mut Fx<'_>,
     ) {
-        let result = match outcome {
-            Outcome::Returned(result) => result,
+        let error = match outcome {
+            Outcome::Returned(Ok(reply)) => return self.answer(call, &reply, fx),
+            Outcome::Returned(Err(error)) => error,
             Outcome::Panicked => {
                 fx.app().stats.panics.add(1);
                 tracing::error!(route = %entry.name(), "a handler panicked");
-                Err(Error::internal("internal error"))
+                Error::internal("internal error")
             }
             Outcome::TimedOut => {
                 fx.app().stats.timeouts.add(1);
                 tracing::warn!(route = %entry.name(), "a handler took too long and was dropped");
-                Err(Error::timeout("the handler did not finish in time"))
+                Error::timeout("the handler did not finish in time")
             }
             Outcome::Crowded => {
                 fx.app().stats.overloads.add(1);
-                Err(Error::overloaded("too many calls are waiting"))
+                Error::overloaded("too many calls are waiting")
             }
         };
-        self.answer(call, result, fx);
+        self.answer_error(call, &error, fx);
     }
 
     /// Writes the one answer of a request; what a notify returns goes nowhere.
-    fn answer(&mut self, (kind, id): (CallKind, u64), result: Result<Reply, Error>, fx: &mut Fx<'_>) {
-        if let Err(error) = &result {
-            fx.app().stats.errors.add(1);
-            tracing::debug!(id, code = error.code(), message = error.message(), "a call failed");
-        }
+    fn answer(&mut self, (kind, id): (CallKind, u64), reply: &Reply, fx: &mut Fx<'_>) {
         if kind == CallKind::Notify || self.is_leaving() {
             return;
         }
-        match result {
-            Ok(reply) => {
-                let app = &fx.shard.app;
-                let body = app.body_for(self.protocol.abilities(), reply.body(), reply.is_text());
-                if self
-                    .write_answer(
-                        &MessageHead::Response { id, is_error: false },
-                        body.is_compressed,
-                        &body.bytes,
-                        fx,
-                    )
-                    .is_err()
-                {
-                    tracing::error!(id, bytes = body.bytes.len(), "an answer is longer than a packet may be");
-                    self.write_error(id, &Error::internal("internal error"), fx);
-                }
-            }
-            Err(error) => self.write_error(id, &error, fx),
+        let app = &fx.shard.app;
+        let body = app.body_for(self.protocol.abilities(), reply.body(), reply.is_text());
+        let head = MessageHead::Response { id, is_error: false };
+        if self.write_answer(&head, body.is_compressed, &body.bytes, fx).is_err() {
+            tracing::error!(id, bytes = body.bytes.len(), "an answer is longer than a packet may be");
+            self.write_error(id, &Error::internal("internal error"), fx);
+        }
+    }
+
+    #[cold]
+    fn answer_error(&mut self, (kind, id): (CallKind, u64), error: &Error, fx: &mut Fx<'_>) {
+        fx.app().stats.errors.add(1);
+        tracing::debug!(id, code = error.code(), message = error.message(), "a call failed");
+        if kind == CallKind::Request && !self.is_leaving() {
+            self.write_error(id, error, fx);
         }
     }
 
@@ -158,48 +153,66 @@ impl Agent {
         }
     }
 
+    #[inline]
     fn write_answer(
         &mut self,
         head: &MessageHead<'_>,
         is_compressed: bool,
         body: &[u8],
         fx: &mut Fx<'_>,
-    ) -> Result<(), dunlin_wire::EncodeError> {
+    ) -> Result<(), EncodeError> {
         let body_len_max = fx.app().gate.packet_body_out_max;
         fx.shard.stats.answers_out.add(1);
         if fx.is_blocked {
-            let mut packet = Vec::with_capacity(dunlin_wire::data_packet_len(head, body.len()));
-            dunlin_wire::encode_data_packet(head, is_compressed, body, body_len_max, &mut packet)?;
-            if let Some(session) = &self.session {
-                // A refusal marks the session to end as too slow, which the next look at it carries out.
-                session.queue_answer(Bytes::from(packet));
-            }
-            return Ok(());
+            return self.queue_answer(head, is_compressed, body, body_len_max);
         }
         // What the handler pushed before it returned comes first, all of it: the queue is bounded. If it also asked
         // for the session's end, that comes after the answer.
         if let (Some(_), Some(session)) = (self.take_output(usize::MAX, fx), &self.session) {
             session.raise_dirty();
         }
-        let start = fx.out.len();
         if self.link == Link::WebSocket {
-            let packet_len = dunlin_wire::data_packet_len(head, body.len());
-            let header =
-                dunlin_wire::ws::frame_header(dunlin_wire::ws::Opcode::Binary, true, packet_len, None);
-            fx.out.extend_from_slice(header.as_slice());
+            dunlin_wire::encode_data_frame(head, is_compressed, body, body_len_max, fx.out)
+        } else {
+            dunlin_wire::encode_data_packet(head, is_compressed, body, body_len_max, fx.out)
         }
-        let encoded = dunlin_wire::encode_data_packet(head, is_compressed, body, body_len_max, fx.out);
-        if encoded.is_err() {
-            fx.out.truncate(start);
+    }
+
+    /// Puts an answer behind what waits for the socket.
+    #[cold]
+    fn queue_answer(
+        &self,
+        head: &MessageHead<'_>,
+        is_compressed: bool,
+        body: &[u8],
+        body_len_max: usize,
+    ) -> Result<(), EncodeError> {
+        let mut packet = Vec::with_capacity(dunlin_wire::data_packet_len(head, body.len()));
+        dunlin_wire::encode_data_packet(head, is_compressed, body, body_len_max, &mut packet)?;
+        if let Some(session) = &self.session {
+            // A refusal marks the session to end as too slow, which the next look at it carries out.
+            session.queue_answer(Bytes::from(packet));
         }
-        encoded
+        Ok(())
     }
 }
 
-/// Finds the route's entry by its name or by its dictionary code.
-fn resolve<'a>(route: &Route<'_>, shard: &'a ShardHandle) -> Option<&'a Arc<RouteEntry>> {
+/// Finds the route's entry by its dictionary code, or by its name as it came.
+fn resolve<'a>(route: RouteBytes<'_>, shard: &'a ShardHandle) -> Option<&'a Arc<RouteEntry>> {
     match route {
-        Route::Name(name) => shard.router.lookup(name),
-        Route::Code(code) => shard.routes_by_code.get(*code),
+        RouteBytes::Name(name) => shard.router.lookup(name),
+        RouteBytes::Code(code) => shard.routes_by_code.get(code),
     }
+}
+
+/// Finds the entry of a route that has none by its name as it came: once the name is read as text it may have one, or
+/// the fallback takes it.
+#[cold]
+fn resolve_slowly(
+    route: RouteBytes<'_>,
+    shard: &ShardHandle,
+) -> Result<Option<Arc<RouteEntry>>, MessageError> {
+    let Route::Name(name) = route.read()? else { return Ok(None) };
+    let entry = shard.router.lookup(name.as_bytes()).cloned();
+    Ok(entry.or_else(|| shard.router.fallback(&name)))
 }

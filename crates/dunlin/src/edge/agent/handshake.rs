@@ -7,6 +7,7 @@ use dunlin_wire::{ClientAbilities, ClientKind, HandshakeRequest, HandshakeRespon
 use super::super::calls::Outcome;
 use super::{Agent, Fx, Link};
 use crate::app::{Admission, Admitted, Refusal};
+use crate::service::Started;
 use crate::session::{CloseReason, Session, SessionSeed, Transport};
 
 impl Agent {
@@ -37,7 +38,8 @@ impl Agent {
             Some(validator) => {
                 // Within the future, so that whoever polls it contains a panic of the validator.
                 let future = Box::pin(async move { validator.validate(session, request).await });
-                if let Poll::Ready(outcome) = fx.user.admissions.start(fx.key, || caps.clone(), future) {
+                let started = Started::polled(future);
+                if let Poll::Ready(outcome) = fx.user.admissions.keep(fx.key, || caps.clone(), started) {
                     self.handle_admission(outcome, caps, fx);
                 }
             }

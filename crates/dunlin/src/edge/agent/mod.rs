@@ -29,7 +29,7 @@ use super::calls::{Aside, Done};
 use super::{ShardHandle, SlotKey};
 use crate::app::{Admission, Shared};
 use crate::error::Error;
-use crate::service::{CallKind, Reply, RouteEntry};
+use crate::service::{CallKind, Reply, RouteEntry, Starters};
 use crate::session::{CloseReason, Session};
 
 /// Output beyond which an agent takes no more input in this turn; what is left is taken in the next.
@@ -44,6 +44,7 @@ const ANSWERED_BEATS_MAX: u8 = 128;
 /// User code that agents of a shard have started and that waits.
 pub(crate) struct UserCode {
     pub(crate) calls: Aside<Result<Reply, Error>, CallLabel>,
+    pub(crate) starters: Starters,
     /// Validators, each with the extensions its client is granted.
     pub(crate) admissions: Aside<Admission, Vec<String>>,
 }

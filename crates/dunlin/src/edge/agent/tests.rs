@@ -42,7 +42,11 @@ impl Bench {
             .route_with("Slow.free", RouteOptions::default().concurrent(), slow)
             .into_shard();
         let timeout = shard.app.gate.request_timeout;
-        let user = UserCode { calls: Aside::new(timeout), admissions: Aside::new(timeout) };
+        let user = UserCode {
+            calls: Aside::new(timeout),
+            starters: shard.router.starters(),
+            admissions: Aside::new(timeout),
+        };
         let agent = Agent::new(Millis(0), &shard.app);
         Self { shard, user, agent, out: Vec::new(), now: Millis(0), is_blocked: false, credit: u32::MAX }
     }
@@ -346,5 +350,22 @@ async fn a_drain_takes_no_more_messages_and_leaves_after_the_last_answer() {
     assert!(!bench.agent.is_leaving() && !bench.agent.takes_input(&bench.shard.app));
     bench.pass_a_second().await;
     assert_eq!(bench.told(), ["running", "waiting"]);
+    assert!(bench.agent.is_leaving());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_route_is_found_in_the_cesu_8_of_old_clients_and_one_that_is_not_text_ends_the_connection() {
+    let app = || App::new().route("Echo.\u{1F600}", |Raw(body): Raw| async move { Ok(Raw(body)) });
+    let message = |name: &[u8]| {
+        let body = [&[0, 1, u8::try_from(name.len()).unwrap()], name, b"smile"].concat();
+        let mut packet = Vec::new();
+        dunlin_wire::encode_packet(PacketKind::Data, &body, &mut packet).unwrap();
+        packet
+    };
+    let mut bench = Bench::open(app());
+    bench.feed(&message("Echo.\u{1F600}".as_bytes()));
+    bench.feed(&message(b"Echo.\xED\xA0\xBD\xED\xB8\x80"));
+    assert_eq!(bench.told(), ["smile", "smile"]);
+    bench.feed(&message(b"Echo.\xFF"));
     assert!(bench.agent.is_leaving());
 }

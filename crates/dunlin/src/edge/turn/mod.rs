@@ -90,7 +90,11 @@ impl<N: Net> Shop<N> {
         Self {
             net,
             table: Table::new(),
-            user: UserCode { calls: Aside::new(timeout), admissions: Aside::new(timeout) },
+            user: UserCode {
+                calls: Aside::new(timeout),
+                starters: shard.router.starters(),
+                admissions: Aside::new(timeout),
+            },
             shard,
             started: Instant::now(),
             wheel: Wheel::new(),

@@ -1,8 +1,11 @@
 //! From a name to a handler, through extractors, and back.
 
+use std::task::{Context, Poll};
+
 use dunlin_wire::RouteDictionary;
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use super::*;
 use crate::{Json, Protobuf};
@@ -33,18 +36,17 @@ async fn a_bytes_payload_is_handed_on_and_not_copied() {
         Bench::new(|set| set.route("Echo.ping", |Raw(body): Raw| async move { Ok::<_, Error>(Raw(body)) }))
             .await;
     let body = Bytes::from(vec![7; 100]);
-    let entry = bench.services.router.lookup("Echo.ping").unwrap();
-    let session = bench.session.clone();
-    let reply = bench.services.router.call(entry, session, CallKind::Request, body.clone()).await.unwrap();
+    let entry = bench.services.router.lookup(b"Echo.ping").unwrap();
+    let reply = bench.call_of(entry, CallKind::Request, body.clone()).await.unwrap();
     assert_eq!(reply.body().as_ptr(), body.as_ptr());
 }
 
 #[tokio::test]
 async fn routes_are_found_by_their_exact_name_only() {
     let bench = Bench::new(|set| set.route("Echo.ping", || async { Ok::<_, Error>(1) })).await;
-    assert!(bench.services.router.lookup("Echo.ping").is_some());
+    assert!(bench.services.router.lookup(b"Echo.ping").is_some());
     for name in ["echo.ping", "Echo.ping ", "Echo", "ping", ""] {
-        assert!(bench.services.router.lookup(name).is_none(), "{name}");
+        assert!(bench.services.router.lookup(name.as_bytes()).is_none(), "{name}");
     }
 }
 
@@ -183,9 +185,8 @@ async fn routes_nobody_serves_go_to_the_fallback_with_their_name() {
         });
     })
     .await;
-    let router = &bench.services.router;
-    let entry = router.fallback("Far.away").unwrap();
-    let reply = router.call(&entry, bench.session.clone(), CallKind::Request, Bytes::new()).await.unwrap();
+    let entry = bench.services.router.fallback("Far.away").unwrap();
+    let reply = bench.call_of(&entry, CallKind::Request, Bytes::new()).await.unwrap();
     assert_eq!(&reply.body()[..], b"Far.away");
     assert!(Bench::new(|_| {}).await.services.router.fallback("Far.away").is_none());
 }
@@ -193,10 +194,10 @@ async fn routes_nobody_serves_go_to_the_fallback_with_their_name() {
 #[tokio::test]
 async fn a_fallback_that_panics_does_so_when_polled() {
     let bench = Bench::new(|set| set.fallback(|_: Call| -> CallFuture { panic!("on purpose") })).await;
-    let router = &bench.services.router;
-    let entry = router.fallback("Far.away").unwrap();
-    let call = router.call(&entry, bench.session.clone(), CallKind::Request, Bytes::new());
-    assert!(contain("test", call).await.is_none());
+    let entry = bench.services.router.fallback("Far.away").unwrap();
+    let call = Call::new(bench.session.clone(), entry, CallKind::Request, Bytes::new());
+    let future = RouteEntry::handle(call);
+    assert!(contain("test", future).await.is_none());
 }
 
 #[tokio::test]
@@ -220,7 +221,91 @@ async fn dictionary_codes_lead_to_the_routes_that_are_served_here() {
 async fn calls_of_two_shards_do_not_share_a_reference_count() {
     let bench = Bench::new(|set| set.route("A.b", async || -> Result<()> { Ok(()) })).await;
     let (one, two) = (bench.services.router.for_shard(), bench.services.router.for_shard());
-    let (one, two) = (one.lookup("A.b").unwrap(), two.lookup("A.b").unwrap());
+    let (one, two) = (one.lookup(b"A.b").unwrap(), two.lookup(b"A.b").unwrap());
     assert!(!Arc::ptr_eq(one, two));
     assert_eq!(Arc::strong_count(one), 1);
+}
+
+#[tokio::test]
+async fn a_route_answers_after_a_call_that_panicked_and_one_that_waits() {
+    let doors = Arc::new(Semaphore::new(0));
+    let bench = Bench::new(|set| {
+        let doors = doors.clone();
+        set.route("A.go", move |Raw(what): Raw| {
+            assert_ne!(&what[..], b"begin", "on purpose");
+            let doors = doors.clone();
+            async move {
+                assert_ne!(&what[..], b"go on", "on purpose");
+                if &what[..] == b"wait" {
+                    drop(doors.acquire().await);
+                }
+                Ok::<_, Error>(Raw(what))
+            }
+        });
+    })
+    .await;
+    let router = &bench.services.router;
+    let entry = router.lookup(b"A.go").unwrap();
+    let mut starters = router.starters();
+    let mut start = |what: &'static [u8]| {
+        let body = Bytes::from_static(what);
+        router.start(Call::new(bench.session.clone(), entry.clone(), CallKind::Request, body), &mut starters)
+    };
+    let done = |started| match started {
+        Started::Done(Ok(reply)) => Reply::into_body(reply),
+        other => panic!("not done: {other:?}"),
+    };
+    assert_eq!(done(start(b"one")), "one");
+    assert!(matches!(start(b"begin"), Started::Panicked));
+    assert_eq!(done(start(b"two")), "two");
+    assert!(matches!(start(b"go on"), Started::Panicked));
+    let (Started::Waits(first), Started::Waits(second)) = (start(b"wait"), start(b"wait")) else {
+        panic!("nothing to wait for");
+    };
+    assert_eq!(done(start(b"three")), "three");
+    doors.add_permits(1);
+    assert_eq!(
+        (first.await.unwrap().into_body(), second.await.unwrap().into_body()),
+        ("wait".into(), "wait".into())
+    );
+}
+
+#[tokio::test]
+async fn the_future_of_a_call_is_dropped_before_its_answer_is_written() {
+    struct Held {
+        _value: Arc<()>,
+    }
+    impl Future for Held {
+        type Output = Result<u8>;
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<u8>> {
+            Poll::Ready(Ok(1))
+        }
+    }
+    let value = Arc::new(());
+    let held = value.clone();
+    let bench = Bench::new(|set| set.route("A.held", move || Held { _value: held.clone() })).await;
+    let router = &bench.services.router;
+    let call = Call::new(
+        bench.session.clone(),
+        router.lookup(b"A.held").unwrap().clone(),
+        CallKind::Request,
+        Bytes::new(),
+    );
+    let before = Arc::strong_count(&value);
+    let mut starters = router.starters();
+    assert!(matches!(router.start(call, &mut starters), Started::Done(Ok(_))));
+    assert_eq!(Arc::strong_count(&value), before);
+}
+
+#[tokio::test]
+async fn routes_that_take_turns_are_each_found() {
+    let bench = Bench::new(|set| {
+        set.route("A.one", async || -> Result<u8> { Ok(1) });
+        set.route("A.two", async || -> Result<u8> { Ok(2) });
+    })
+    .await;
+    for (name, answer) in [("A.one", "1"), ("A.two", "2"), ("A.two", "2"), ("A.one", "1")] {
+        assert!(bench.services.router.lookup(b"A.three").is_none());
+        assert_eq!(bench.request(name, "").await.unwrap(), answer);
+    }
 }
