@@ -1,20 +1,19 @@
-//! Raft messages between nodes, in the bytes of etcd's package rafthttp: a node of ours and one of etcd's can be members of one cluster.
+//! Raft's messages between nodes, over HTTP, in the bytes of etcd's package rafthttp.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 //!
-//! What is there is the pure half: no socket, clock, randomness or task.
+//! # The code
 //!
-//! - [`raftpb`]: the types of Raft on the wire, and how they are read within limits. Start here.
+//! - [`raftpb`]: the types of Raft on the wire, and how they are read within limits.
 //! - [`codec`]: the two streams, `/raft/stream/message` and `/raft/stream/msgapp`, and the body of `/raft/snapshot`.
+//! - `core`: what a node does about its peers, decided without IO, clock or randomness; [`admit`] is what may reach Raft.
+//! - `net`: the shells around that: sockets, tasks, timers.
 //! - [`limits`]: every bound with its reason.
 //!
-//! What is not there yet is the transport: who calls whom over HTTP, with which headers, queues, deadlines and probes, and what
-//! a node does about a peer that is gone. The bytes are described in `docs/protocol/raft.md` in the repository; sections named in
-//! these documents are sections of that page.
+//! The bytes are described in `docs/protocol/raft.md` in the repository; sections named in these documents are sections of that
+//! page. Which of etcd's behaviours is held by which test: `docs/rafthttp-behaviours.md`.
 //!
-//! ```text
-//! bytes ─ codec ─▶ StreamEvent: a link heartbeat, or a raftpb Message ─▶ (not there yet: core, net)
-//! ```
-//!
-//! Invariants: a peer's bytes never panic, and nothing is allocated for a length or a count before it was checked against its
+//! Invariants: nothing of ours waits for a peer; a peer's bytes never panic, and nothing is allocated for a length or a count before it was checked against its
 //! limit; the same bytes give the same messages however they were split on the way; between messages a decoder holds no buffer;
 //! an encoder that returns an error has touched neither its output nor its state.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]

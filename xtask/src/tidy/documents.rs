@@ -12,12 +12,13 @@ use super::{Finding, Source};
 mod tests;
 
 /// Pages and folders of pages about the code, whose every name must be found in it.
-const ABOUT_CODE: [&str; 6] = [
+const ABOUT_CODE: [&str; 7] = [
     "ARCHITECTURE.md",
     "README.md",
     "docs/services.md",
     "docs/limits.md",
     "docs/http-behaviours",
+    "docs/rafthttp-behaviours.md",
     "docs/design/",
 ];
 
