@@ -31,7 +31,8 @@ pub(crate) struct Plan {
     pub(crate) expects_continue: bool,
     /// `None` once an attempt took it that will be the last.
     head: Option<Parts>,
-    target: Target,
+    /// What would be the key without a proxy: what is dialed, and what `Host` says.
+    origin: ConnKey,
     route: Option<Route>,
     /// Where a `CONNECT` is to lead.
     connect: Option<Authority>,
@@ -48,13 +49,10 @@ impl Plan {
         let scheme = Scheme::of(&head.uri).ok_or_else(|| invalid(InvalidRequest::Scheme))?;
         let mut key = ConnKey::of(&head.uri).ok_or_else(|| invalid(InvalidRequest::Host))?;
         check_length(&head.headers, &body).map_err(invalid)?;
-        let target = Target::of_key(&key);
-        if !head.headers.contains_key(HOST) {
-            head.headers.insert(HOST, host_header(&key).ok_or_else(|| invalid(InvalidRequest::Host))?);
-        }
-        let connect = (head.method == Method::CONNECT).then(|| {
-            let host = head.headers.get(HOST)?;
-            Authority::try_from(host.as_bytes()).ok()
+        let origin = key.clone();
+        let connect = (head.method == Method::CONNECT).then(|| match head.headers.get(HOST) {
+            Some(host) => Authority::try_from(host.as_bytes()).ok(),
+            None => Some(key.authority().clone()),
         });
         if connect == Some(None) {
             return Err(invalid(InvalidRequest::Authority));
@@ -83,7 +81,7 @@ impl Plan {
             key,
             body,
             head: Some(head),
-            target,
+            origin,
             route,
             connect: connect.flatten(),
         })
@@ -93,7 +91,7 @@ impl Plan {
     pub(crate) fn order(&self) -> Order {
         Order {
             key: self.key.clone(),
-            target: self.target.clone(),
+            target: Target::of_key(&self.origin),
             route: self.route.clone(),
             values: self.head.as_ref().map(|head| head.extensions.clone()).unwrap_or_default(),
             trace: self.trace.clone(),
@@ -110,8 +108,13 @@ impl Plan {
             return Ok(head);
         }
         head.version = Version::HTTP_11;
+        // Only now, so that the head that is kept has no header of ours to copy.
+        if !head.headers.contains_key(HOST) {
+            let invalid = || Error::new(ErrorKind::InvalidRequest(InvalidRequest::Host));
+            head.headers.insert(HOST, host_header(&self.origin).ok_or_else(invalid)?);
+        }
         let is_shared_proxy =
-            self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.target.scheme));
+            self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.origin.scheme()));
         if let Some(authority) = &self.connect {
             head.uri = Uri::from(authority.clone());
         } else if !is_shared_proxy {
