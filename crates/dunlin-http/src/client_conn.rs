@@ -236,7 +236,7 @@ impl Single {
 
 impl Home for Single {
     fn release(
-        self: Arc<Self>,
+        &self,
         conn: &Arc<Conn>,
         mut sender: Sender,
         reuse: Result<(), CloseCause>,

@@ -29,6 +29,7 @@ const WRITE_BROKEN: u8 = 2;
 const KILLED: u8 = 4;
 const HEAD_TOO_LONG: u8 = 8;
 const UPGRADED: u8 = 16;
+const FLUSH_WATCHED: u8 = 64;
 
 /// Where a connection was when an exchange began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,13 +54,24 @@ impl Meter {
     }
 
     /// An exchange begins. Its response's head may take `head_max` bytes, all informational responses included.
-    pub(crate) fn begin(&self, head_max: Option<u64>, trace: Option<&Arc<dyn Trace>>) -> Mark {
+    /// `watches_flush`: it wants to be woken when what it wrote has left, which costs a turn of its task.
+    pub(crate) fn begin(
+        &self,
+        head_max: Option<u64>,
+        watches_flush: bool,
+        trace: Option<&Arc<dyn Trace>>,
+    ) -> Mark {
         let mark = Mark {
             bytes_in: self.bytes_in.load(Ordering::Acquire),
             bytes_out: self.bytes_out.load(Ordering::Acquire),
         };
         let end_max = head_max.map_or(u64::MAX, |max| mark.bytes_in.saturating_add(max));
         self.head_end_max.store(end_max, Ordering::Release);
+        if watches_flush {
+            self.set(FLUSH_WATCHED);
+        } else if self.is(FLUSH_WATCHED) {
+            self.flags.fetch_and(!FLUSH_WATCHED, Ordering::AcqRel);
+        }
         if let Some(trace) = trace {
             *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace.clone());
             self.is_traced.store(true, Ordering::Release);
@@ -158,7 +170,9 @@ impl Meter {
     }
 
     pub(super) fn flushed(&self) {
-        self.exchange.wake();
+        if self.is(FLUSH_WATCHED) {
+            self.exchange.wake();
+        }
         if self.is_traced.load(Ordering::Acquire) {
             self.trace_flush();
         }

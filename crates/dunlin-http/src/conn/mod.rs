@@ -143,7 +143,7 @@ impl Sender {
 pub(crate) trait Home: Send + Sync + fmt::Debug {
     /// An exchange is over. Returns what became of the connection.
     fn release(
-        self: Arc<Self>,
+        &self,
         conn: &Arc<Conn>,
         sender: Sender,
         reuse: Result<(), CloseCause>,
@@ -199,7 +199,7 @@ impl Lease {
 
     fn give_back(&mut self, reuse: Result<(), CloseCause>) -> Result<(), CloseCause> {
         match self.sender.take() {
-            Some(sender) => self.home.clone().release(&self.conn, sender, reuse),
+            Some(sender) => self.home.release(&self.conn, sender, reuse),
             None => Ok(()),
         }
     }

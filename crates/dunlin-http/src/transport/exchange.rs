@@ -17,7 +17,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::plan::{Plan, says_close};
 use crate::body::{Live, Progress, ResponseBody, Upload, finish};
 use crate::config::Settings;
-use crate::conn::{Lease, Mark, Meter, Sender, read_buf_len_max};
+use crate::conn::{Conn, Lease, Mark, Meter, Sender, read_buf_len_max};
 use crate::error::{Error, ErrorKind, LimitKind, TimeoutKind};
 use crate::limits::ANSWER_GRACE;
 use crate::stats::CloseCause;
@@ -50,13 +50,17 @@ pub(crate) async fn exchange(
     let upload = (!plan.body.is_empty())
         .then(|| Arc::new(if hold.is_some() { Progress::held() } else { Progress::default() }));
     let mut request = Request::from_parts(head, plan.body.attempt(upload.as_ref()));
-    let is_broken_off = Arc::new(AtomicBool::new(false));
-    if plan.trace.is_some() || hold.is_some() {
+    let is_broken_off = (plan.trace.is_some() || hold.is_some()).then(Arc::<AtomicBool>::default);
+    if let Some(is_broken_off) = &is_broken_off {
         listen(&mut request, plan.trace.clone(), upload.clone(), is_broken_off.clone());
     }
     let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
     let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
-    let mark = conn.meter.begin(head_max, plan.trace.as_ref().filter(|_| is_http1));
+    // What waits until the request has left: a trace that is told, a body that is held, and the time of the response.
+    let waits_for_flush =
+        plan.trace.is_some() || hold.is_some() || settings.response_header_timeout.is_some();
+    let mark =
+        conn.meter.begin(head_max, is_http1 && waits_for_flush, plan.trace.as_ref().filter(|_| is_http1));
     if let (Some(trace), true) = (&plan.trace, hold.is_some()) {
         trace.wait_100_continue();
     }
@@ -67,7 +71,7 @@ pub(crate) async fn exchange(
         mark,
         upload: upload.as_deref(),
         trace: plan.trace.as_deref(),
-        is_broken_off: &is_broken_off,
+        is_broken_off: is_broken_off.as_deref(),
         cancelled: plan.cancel.clone().map(|token| Box::pin(token.cancelled_owned())),
         hold: hold.map(|limit| Timer { limit, sleep: None }),
         header: settings.response_header_timeout.map(|limit| Timer { limit, sleep: None }),
@@ -84,7 +88,7 @@ pub(crate) async fn exchange(
     match result {
         Ok(response) => {
             conn.meter.got_head();
-            let ending = Ending { settings, plan, upload, cancelled };
+            let ending = Ending { settings, plan, conn, upload, cancelled };
             Ok(ending.respond(lease, &method, response).await)
         }
         Err(why) => Err(fail(lease, plan, (mark, can_repeat), why)),
@@ -176,6 +180,7 @@ fn listen(
 struct Ending<'a> {
     settings: &'a Settings,
     plan: &'a Plan,
+    conn: Arc<Conn>,
     upload: Option<Arc<Progress>>,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
@@ -187,12 +192,11 @@ impl Ending<'_> {
         method: &Method,
         response: Response<Incoming>,
     ) -> Response<ResponseBody> {
-        let Ending { settings, plan, upload, cancelled } = self;
+        let Ending { settings, plan, conn, upload, cancelled } = self;
         let trace = plan.trace.clone();
-        if let Some(trace) = trace.as_ref().filter(|_| !lease.conn.is_http1()) {
+        if let Some(trace) = trace.as_ref().filter(|_| !conn.is_http1()) {
             trace.got_first_response_byte();
         }
-        let conn = lease.conn.clone();
         let (mut head, incoming) = response.into_parts();
         let is_tunnel = *method == Method::CONNECT && head.status.is_success();
         if head.status == StatusCode::SWITCHING_PROTOCOLS || (is_tunnel && conn.is_http1()) {
@@ -210,7 +214,7 @@ impl Ending<'_> {
             finish(lease, upload.as_deref(), trace.as_deref()).await;
             return Response::from_parts(head, ResponseBody::ended(conn));
         }
-        let body = ResponseBody::new(Live {
+        let live = Live {
             incoming,
             lease,
             upload,
@@ -220,8 +224,8 @@ impl Ending<'_> {
             drain_timeout: settings.drain_timeout,
             is_at_end: false,
             grace: None,
-        });
-        Response::from_parts(head, body)
+        };
+        Response::from_parts(head, ResponseBody::new(live, conn))
     }
 }
 
@@ -245,7 +249,7 @@ struct Watch<'a> {
     mark: Mark,
     upload: Option<&'a Progress>,
     trace: Option<&'a dyn Trace>,
-    is_broken_off: &'a AtomicBool,
+    is_broken_off: Option<&'a AtomicBool>,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     hold: Option<Timer>,
     header: Option<Timer>,
@@ -276,7 +280,7 @@ impl Watch<'_> {
             upload.watch(cx);
         }
         if self.cancelled.as_mut().is_some_and(|token| token.as_mut().poll(cx).is_ready())
-            || self.is_broken_off.load(Ordering::Acquire)
+            || self.is_broken_off.is_some_and(|is_broken_off| is_broken_off.load(Ordering::Acquire))
         {
             return Poll::Ready(Error::new(ErrorKind::Cancelled));
         }
