@@ -16,9 +16,12 @@ pub(crate) fn install() -> Result<()> {
         return Ok(());
     }
     ensure!(is_there("apt-get", "--version"), "there is no nginx, and no apt-get to install it with");
-    let mut apt = Command::new("apt-get");
-    apt.args(["install", "-q", "-y", "--no-install-recommends", "nginx"]);
-    must_succeed(apt.env("DEBIAN_FRONTEND", "noninteractive")).context("there is no nginx")
+    for arguments in ["update -q", "install -q -y --no-install-recommends nginx"] {
+        let mut apt = Command::new("apt-get");
+        apt.args(arguments.split(' ')).env("DEBIAN_FRONTEND", "noninteractive");
+        must_succeed(&mut apt).context("there is no nginx")?;
+    }
+    Ok(())
 }
 
 fn is_there(program: &str, argument: &str) -> bool {

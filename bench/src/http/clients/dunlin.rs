@@ -1,4 +1,4 @@
-//! Ours.
+//! dunlin-http as a client under measurement.
 
 use std::sync::Arc;
 
