@@ -9,7 +9,7 @@ use futures_util::task::AtomicWaker;
 
 use crate::trace::Trace;
 
-/// Counts the bytes of one connection. The IO writes it, the exchange reads it.
+/// Counts the bytes of one connection. The IO alone writes the counters, the exchange reads them.
 #[derive(Debug)]
 pub(crate) struct Meter {
     bytes_in: AtomicU64,
@@ -141,7 +141,8 @@ impl Meter {
     }
 
     pub(super) fn read(&self, len: u64) {
-        let before = self.bytes_in.fetch_add(len, Ordering::AcqRel);
+        let before = self.bytes_in.load(Ordering::Relaxed);
+        self.bytes_in.store(before + len, Ordering::Release);
         if self.is_traced.load(Ordering::Acquire) {
             self.trace_read();
         }
@@ -153,7 +154,7 @@ impl Meter {
     }
 
     pub(super) fn wrote(&self, len: u64) {
-        self.bytes_out.fetch_add(len, Ordering::AcqRel);
+        self.bytes_out.store(self.bytes_out.load(Ordering::Relaxed) + len, Ordering::Release);
         if self.is(WRITE_BLOCKED) {
             self.flags.fetch_and(!WRITE_BLOCKED, Ordering::AcqRel);
         }

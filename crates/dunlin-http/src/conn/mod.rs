@@ -51,6 +51,7 @@ pub(crate) struct Conn {
     task: OnceLock<AbortHandle>,
     cause: Mutex<Option<CloseCause>>,
     closing: Notify,
+    is_closing: AtomicBool,
     is_gone: AtomicBool,
 }
 
@@ -63,6 +64,7 @@ impl Conn {
             task: OnceLock::new(),
             cause: Mutex::new(None),
             closing: Notify::new(),
+            is_closing: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
         }
     }
@@ -70,6 +72,7 @@ impl Conn {
     /// Lets the connection say goodbye and closes its socket: for one that is idle and whose senders are gone.
     pub(crate) fn close_gently(&self, cause: CloseCause) {
         self.set_cause(cause);
+        self.is_closing.store(true, Ordering::Release);
         self.closing.notify_one();
     }
 

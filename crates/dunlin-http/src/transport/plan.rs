@@ -31,8 +31,8 @@ pub(crate) struct Plan {
     pub(crate) expects_continue: bool,
     /// `None` once an attempt took it that will be the last.
     head: Option<Parts>,
-    /// What would be the key without a proxy: what is dialed, and what `Host` says.
-    origin: ConnKey,
+    /// What the key was before it led to a proxy.
+    origin: Option<ConnKey>,
     route: Option<Route>,
     /// Where a `CONNECT` is to lead.
     connect: Option<Authority>,
@@ -49,7 +49,6 @@ impl Plan {
         let scheme = Scheme::of(&head.uri).ok_or_else(|| invalid(InvalidRequest::Scheme))?;
         let mut key = ConnKey::of(&head.uri).ok_or_else(|| invalid(InvalidRequest::Host))?;
         check_length(&head.headers, &body).map_err(invalid)?;
-        let origin = key.clone();
         let connect = (head.method == Method::CONNECT).then(|| match head.headers.get(HOST) {
             Some(host) => Authority::try_from(host.as_bytes()).ok(),
             None => Some(key.authority().clone()),
@@ -58,6 +57,7 @@ impl Plan {
             return Err(invalid(InvalidRequest::Authority));
         }
         let route = dialer.proxy.route(&head.uri);
+        let origin = route.as_ref().map(|_| key.clone());
         if let Some(route) = &route {
             let is_shared = route.takes_requests_for(scheme);
             key = key.through(&route.uri, is_shared);
@@ -87,11 +87,16 @@ impl Plan {
         })
     }
 
+    /// What is asked, proxy or not: what a dial leads to, and what `Host` says.
+    fn origin(&self) -> &ConnKey {
+        self.origin.as_ref().unwrap_or(&self.key)
+    }
+
     /// What a dial for this request is told.
     pub(crate) fn order(&self) -> Order {
         Order {
             key: self.key.clone(),
-            target: Target::of_key(&self.origin),
+            target: Target::of_key(self.origin()),
             route: self.route.clone(),
             values: self.head.as_ref().map(|head| head.extensions.clone()).unwrap_or_default(),
             trace: self.trace.clone(),
@@ -111,10 +116,10 @@ impl Plan {
         // Only now, so that the head that is kept has no header of ours to copy.
         if !head.headers.contains_key(HOST) {
             let invalid = || Error::new(ErrorKind::InvalidRequest(InvalidRequest::Host));
-            head.headers.insert(HOST, host_header(&self.origin).ok_or_else(invalid)?);
+            head.headers.insert(HOST, host_header(self.origin()).ok_or_else(invalid)?);
         }
         let is_shared_proxy =
-            self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.origin.scheme()));
+            self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.origin().scheme()));
         if let Some(authority) = &self.connect {
             head.uri = Uri::from(authority.clone());
         } else if !is_shared_proxy {
