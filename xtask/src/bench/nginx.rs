@@ -21,6 +21,7 @@ pub(crate) fn install() -> Result<()> {
         apt.args(arguments.split(' ')).env("DEBIAN_FRONTEND", "noninteractive");
         must_succeed(&mut apt).context("there is no nginx")?;
     }
+    ensure!(is_there("nginx", "-v"), "nginx was installed where it is not found");
     Ok(())
 }
 
