@@ -1,5 +1,5 @@
 //! The parts of the load generator: what it speaks, its sockets, the kernel's figures of the server, and the kinds of work.
-//! Beside them `bare.rs`, a peer of our own.
+//! Beside them `bare.rs`, a peer of our own, and `http/`, the HTTP clients that are compared as clients.
 //!
 //! One thread, one `mio::Poll`, no runtime: the generator shares the machine with the server it measures, so it
 //! must cost as little as it can. It is written apart from the server on purpose: it checks every frame, packet and
@@ -8,6 +8,7 @@
 pub mod bare;
 pub mod dialect;
 pub mod engine;
+pub mod http;
 pub mod inbound;
 pub mod kernel;
 pub mod report;

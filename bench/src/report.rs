@@ -8,8 +8,9 @@ use serde::Serialize;
 /// What one run measured; a figure that the kind of work does not have is left out.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// Connections that were open while it measured.
-    pub connections: usize,
+    /// Connections that were open while it measured, or that were opened by a wave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
     /// Connections that could not be opened, or ended on the way.
     pub failed: usize,
     /// What was counted: replies, deliveries or connections.
@@ -21,6 +22,12 @@ pub struct Report {
     /// Processor time of the server for one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_cpu_us_per_op: Option<f64>,
+    /// Processor time of the client for one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_cpu_us_per_op: Option<f64>,
+    /// Time from the first request of a wave to its last answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ms: Option<f64>,
     /// Operations in a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
@@ -51,14 +58,24 @@ pub struct Report {
 }
 
 impl Report {
-    /// Sets the rate and the processor time of `ops` operations.
-    pub fn set_cost(&mut self, ops: u64, elapsed: Duration, cpu_ns: u64) {
+    /// Sets the rate of `ops` operations, and what the server spent on each.
+    pub fn set_server_cost(&mut self, ops: u64, elapsed: Duration, cpu_ns: u64) {
+        self.server_cpu_us_per_op = self.set_rate(ops, elapsed, cpu_ns);
+    }
+
+    /// Sets the rate of `ops` operations, and what the client spent on each.
+    pub fn set_client_cost(&mut self, ops: u64, elapsed: Duration, cpu_ns: u64) {
+        self.client_cpu_us_per_op = self.set_rate(ops, elapsed, cpu_ns);
+    }
+
+    fn set_rate(&mut self, ops: u64, elapsed: Duration, cpu_ns: u64) -> Option<f64> {
         self.ops = Some(ops);
         self.seconds = Some(elapsed.as_secs_f64());
-        if ops > 0 {
-            self.rate = Some(float(ops) / elapsed.as_secs_f64().max(1e-9));
-            self.server_cpu_us_per_op = Some(float(cpu_ns) / 1000.0 / float(ops));
+        if ops == 0 {
+            return None;
         }
+        self.rate = Some(float(ops) / elapsed.as_secs_f64().max(1e-9));
+        Some(float(cpu_ns) / 1000.0 / float(ops))
     }
 
     /// Sets median and 99th percentile from a histogram of nanoseconds.

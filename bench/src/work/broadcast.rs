@@ -78,8 +78,9 @@ pub fn run(engine: &mut Engine, meter: Meter, plan: BroadcastPlan) -> Result<Rep
     let cpu_ns = meter.cpu()?.since(&cpu_before);
     let delivered = round.delivered - delivered_before;
     let sent = u64::try_from(plan.members)? * u64::from(plan.burst) * plan.rounds;
-    let mut report = Report { connections: plan.members, failed: engine.failed_count(), ..Report::default() };
-    report.set_cost(delivered, elapsed, cpu_ns);
+    let mut report =
+        Report { connections: Some(plan.members), failed: engine.failed_count(), ..Report::default() };
+    report.set_server_cost(delivered, elapsed, cpu_ns);
     report.set_times(&times_ns);
     report.lost = Some(sent.saturating_sub(delivered));
     report.wrong = Some(round.wrong);

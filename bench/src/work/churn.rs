@@ -44,8 +44,8 @@ pub fn run(engine: &mut Engine, meter: Meter, plan: ChurnPlan) -> Result<Report>
     let cpu_ns = meter.cpu()?.since(&cpu_before);
     let per_round = u64::try_from(plan.connections)?;
     let mut report =
-        Report { connections: plan.connections, failed: engine.failed_count(), ..Report::default() };
-    report.set_cost(per_round * u64::from(plan.rounds), opening, cpu_ns);
+        Report { connections: Some(plan.connections), failed: engine.failed_count(), ..Report::default() };
+    report.set_server_cost(per_round * u64::from(plan.rounds), opening, cpu_ns);
     if let [first, .., last] = rss[..] {
         let closed = per_round * u64::from(plan.rounds - 1);
         report.bytes_per_closed = Some(growth_per(first, last, closed));

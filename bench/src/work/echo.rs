@@ -80,8 +80,8 @@ pub fn run(engine: &mut Engine, meter: Meter, plan: EchoPlan) -> Result<Report> 
     engine.run_for(&mut echo, Duration::from_millis(duration_ms))?;
     let (cpu_ns, elapsed) = (meter.cpu()?.since(&cpu_before), begin.elapsed());
     let mut report =
-        Report { connections: engine.open_count(), failed: engine.failed_count(), ..Report::default() };
-    report.set_cost(echo.replies - replies_before, elapsed, cpu_ns);
+        Report { connections: Some(engine.open_count()), failed: engine.failed_count(), ..Report::default() };
+    report.set_server_cost(echo.replies - replies_before, elapsed, cpu_ns);
     report.set_times(&echo.times_ns);
     echo.is_sending = false;
     report.lost = Some(drain(engine, &mut echo)?);

@@ -69,7 +69,7 @@ pub fn run(engine: &mut Engine, meter: Meter, plan: IdlePlan) -> Result<Report> 
     let after = meter.rss()?;
     let count = u64::try_from(plan.connections)?;
     Ok(Report {
-        connections: engine.open_count() - warm_up,
+        connections: Some(engine.open_count() - warm_up),
         failed: engine.failed_count(),
         wrong: Some(wrong),
         bytes_per_conn_fresh: Some(growth_per(base, fresh, count)),

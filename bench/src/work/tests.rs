@@ -87,7 +87,11 @@ fn big_messages_come_back_whole_over_an_idle_run() {
     for transport in [Transport::Tcp, Transport::Ws] {
         let plan = idle::IdlePlan { connections: 20, warm_up: 10, settle_ms: 1 };
         let report = idle::run(&mut engine(bare(transport), transport), meter(), plan).unwrap();
-        assert_eq!((report.connections, report.wrong, report.failed), (20, Some(0), 0), "{transport:?}");
+        assert_eq!(
+            (report.connections, report.wrong, report.failed),
+            (Some(20), Some(0), 0),
+            "{transport:?}"
+        );
     }
 }
 

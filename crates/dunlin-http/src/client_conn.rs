@@ -235,7 +235,7 @@ impl Single {
 
 impl Home for Single {
     fn release(
-        self: Arc<Self>,
+        &self,
         conn: &Arc<Conn>,
         sender: Sender,
         reuse: Result<(), CloseCause>,

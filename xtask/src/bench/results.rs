@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::servers::{Fleet, Server};
+use super::sides::Side;
 use super::trials::{Figure, Trial};
 
 /// What the load reported of one run.
@@ -30,7 +30,7 @@ impl Reading {
 
     /// The few figures that are worth a line while it runs.
     pub(crate) fn summary(&self) -> String {
-        let shown = ["server_cpu_us_per_op", "rate", "p50_us", "lost", "wrong"];
+        let shown = ["server_cpu_us_per_op", "client_cpu_us_per_op", "rate", "p50_us", "lost", "wrong"];
         let memory = ["bytes_per_conn_fresh", "bytes_per_conn_after16k", "bytes_per_closed"];
         let part = |field: &&str| self.number(field).map(|value| format!("{field} {}", compact(value)));
         shown.iter().chain(&memory).filter_map(part).collect::<Vec<_>>().join(", ")
@@ -40,8 +40,8 @@ impl Reading {
 /// All readings of a bench.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
-    /// By trial and server.
-    pub(crate) readings: BTreeMap<(String, Server), Vec<Reading>>,
+    /// By trial and side.
+    pub(crate) readings: BTreeMap<(String, Side), Vec<Reading>>,
     /// Runs that failed, and why.
     pub(crate) failures: Vec<String>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Line {
     pub(crate) metric: &'static str,
     /// Our median; null when ours was not run.
     pub(crate) ours: Option<f64>,
-    /// The other server.
+    /// The other side.
     pub(crate) peer: &'static str,
     /// Its median.
     pub(crate) theirs: Option<f64>,
@@ -68,23 +68,20 @@ pub(crate) struct Line {
 }
 
 impl Results {
-    /// A line for each figure and each peer that was run.
-    pub(crate) fn lines(&self, trials: &[Trial], fleet: &Fleet) -> Vec<Line> {
+    /// A line for each figure and each of these peers.
+    pub(crate) fn lines<S>(&self, trials: &[Trial<S>], peers: &[Side]) -> Vec<Line> {
         let mut lines = Vec::new();
         for trial in trials {
-            let peers: Vec<Server> = Server::PEERS
-                .into_iter()
-                .filter(|peer| trial.servers.contains(peer) && fleet.has(*peer))
-                .collect();
+            let peers: Vec<Side> = peers.iter().copied().filter(|peer| trial.sides.contains(peer)).collect();
             for figure in &trial.figures {
-                lines.extend(peers.iter().map(|peer| self.line(trial, figure, *peer)));
+                lines.extend(peers.iter().map(|peer| self.line(&trial.name, figure, *peer)));
             }
         }
         lines
     }
 
-    fn line(&self, trial: &Trial, figure: &Figure, peer: Server) -> Line {
-        let ours = self.values(trial, figure, Server::Ours);
+    fn line(&self, trial: &str, figure: &Figure, peer: Side) -> Line {
+        let ours = self.values(trial, figure, Side::Ours);
         let theirs = self.values(trial, figure, peer);
         let runs = if ours.is_empty() { theirs.len() } else { ours.len().min(theirs.len()) };
         // One lost message is one too many, however the other runs went; the peer is taken at its median.
@@ -107,8 +104,8 @@ impl Results {
         }
     }
 
-    fn values(&self, trial: &Trial, figure: &Figure, server: Server) -> Vec<f64> {
-        let readings = self.readings.get(&(trial.name.clone(), server));
+    fn values(&self, trial: &str, figure: &Figure, side: Side) -> Vec<f64> {
+        let readings = self.readings.get(&(trial.to_owned(), side));
         readings.into_iter().flatten().filter_map(|reading| reading.field(figure.field)).collect()
     }
 }
@@ -156,10 +153,11 @@ pub(crate) fn write_json_lines(lines: &[Line], path: &Path) -> Result<()> {
 }
 
 /// Prints one row for each figure, with all its peers.
-pub(crate) fn print_table(lines: &[Line]) -> Result<()> {
+pub(crate) fn print_table(lines: &[Line], peers: &[Side]) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
-    writeln!(out, "\n| figure | metric | ours | nano | ratio | node-ws | ratio | bare | ratio |")?;
-    writeln!(out, "|---|---|---:|---:|---:|---:|---:|---:|---:|")?;
+    let columns = |text: fn(&Side) -> String| peers.iter().map(text).collect::<String>();
+    writeln!(out, "\n| figure | metric | ours |{}", columns(|peer| format!(" {} | ratio |", peer.name())))?;
+    writeln!(out, "|---|---|---:|{}", columns(|_| "---:|---:|".to_owned()))?;
     let mut rest = lines;
     while let Some(first) = rest.first() {
         let is_same = |line: &&Line| line.name == first.name && line.metric == first.metric;
@@ -167,7 +165,7 @@ pub(crate) fn print_table(lines: &[Line]) -> Result<()> {
         rest = after;
         let cell = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), compact);
         write!(out, "| {} | {} | {} |", first.name, first.metric, cell(first.ours))?;
-        for peer in Server::PEERS {
+        for peer in peers {
             let line = row.iter().find(|line| line.peer == peer.name());
             let ratio = line
                 .and_then(|line| line.ratio)

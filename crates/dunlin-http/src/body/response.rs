@@ -58,8 +58,7 @@ pub(crate) struct Live {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(live: Live) -> Self {
-        let conn = live.lease.conn.clone();
+    pub(crate) fn new(live: Live, conn: Arc<Conn>) -> Self {
         Self { state: State::Live(Box::new(live)), conn: Some(conn) }
     }
 

@@ -84,7 +84,8 @@ impl AsyncRead for MeteredIo {
         let this = &mut *self;
         let (before, has_room) = (buf.filled().len(), buf.remaining() > 0);
         let polled = Pin::new(&mut this.io).poll_read(cx, buf);
-        if polled.is_pending() {
+        // The task of HTTP/1 is aborted, which drops this socket; other owners have to be woken to see that it is over.
+        if polled.is_pending() && (!this.outlives_writes || this.meter.is_upgraded()) {
             this.meter.watch_for_kill(cx);
         }
         if this.meter.is_killed() {

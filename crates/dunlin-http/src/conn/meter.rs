@@ -10,7 +10,7 @@ use futures_util::task::AtomicWaker;
 use crate::body::Progress;
 use crate::trace::Trace;
 
-/// Counts the bytes of one connection. The IO writes it, the exchange reads it.
+/// Counts the bytes of one connection. The IO alone writes the counters, the exchange reads them.
 #[derive(Debug)]
 pub(crate) struct Meter {
     bytes_in: AtomicU64,
@@ -53,6 +53,7 @@ const KILLED: u8 = 4;
 const HEAD_TOO_LONG: u8 = 8;
 const UPGRADED: u8 = 16;
 const READ_END: u8 = 32;
+const FLUSH_WATCHED: u8 = 64;
 
 /// Where a connection was when an exchange began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,14 +78,21 @@ impl Meter {
     }
 
     /// An exchange begins. Its response's head may take `head_max` bytes, all informational responses included.
-    pub(crate) fn begin(&self, head_max: Option<u64>, traced: Option<Traced>) -> Mark {
+    /// `watches_flush`: it wants to be woken when what it wrote has left, which costs a turn of its task.
+    pub(crate) fn begin(&self, head_max: Option<u64>, watches_flush: bool, traced: Option<Traced>) -> Mark {
         let mark = Mark {
             bytes_in: self.bytes_in.load(Ordering::Acquire),
             bytes_out: self.bytes_out.load(Ordering::Acquire),
         };
         let end_max = head_max.map_or(u64::MAX, |max| mark.bytes_in.saturating_add(max));
         self.head_end_max.store(end_max, Ordering::Release);
-        if self.is_traced.swap(traced.is_some(), Ordering::AcqRel) || traced.is_some() {
+        if watches_flush {
+            self.set(FLUSH_WATCHED);
+        } else if self.is(FLUSH_WATCHED) {
+            self.flags.fetch_and(!FLUSH_WATCHED, Ordering::AcqRel);
+        }
+        if self.is_traced.load(Ordering::Acquire) || traced.is_some() {
+            self.is_traced.store(traced.is_some(), Ordering::Release);
             *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = traced;
         }
         mark
@@ -157,7 +165,8 @@ impl Meter {
     }
 
     pub(super) fn read(&self, len: u64) {
-        let before = self.bytes_in.fetch_add(len, Ordering::AcqRel);
+        let before = self.bytes_in.load(Ordering::Relaxed);
+        self.bytes_in.store(before + len, Ordering::Release);
         if self.is_traced.load(Ordering::Acquire) {
             self.trace_read();
         }
@@ -178,7 +187,7 @@ impl Meter {
     }
 
     pub(super) fn wrote(&self, len: u64) {
-        self.bytes_out.fetch_add(len, Ordering::AcqRel);
+        self.bytes_out.store(self.bytes_out.load(Ordering::Relaxed) + len, Ordering::Release);
         if self.is(WRITE_BLOCKED) {
             self.flags.fetch_and(!WRITE_BLOCKED, Ordering::AcqRel);
         }
@@ -195,7 +204,9 @@ impl Meter {
     }
 
     pub(super) fn flushed(&self) {
-        self.exchange.wake();
+        if self.is(FLUSH_WATCHED) {
+            self.exchange.wake();
+        }
         if self.is_traced.load(Ordering::Acquire) {
             self.trace_flush();
         }

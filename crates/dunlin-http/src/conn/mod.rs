@@ -56,6 +56,7 @@ pub(crate) struct Conn {
     has_ended_itself: AtomicBool,
     /// It was told to close, or is gone.
     closing: Notify,
+    is_closing: AtomicBool,
     is_gone: AtomicBool,
 }
 
@@ -70,6 +71,7 @@ impl Conn {
             last: OnceLock::new(),
             has_ended_itself: AtomicBool::new(false),
             closing: Notify::new(),
+            is_closing: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
         }
     }
@@ -77,6 +79,7 @@ impl Conn {
     /// Lets the connection say goodbye and closes its socket: for one that is idle and whose senders are gone.
     pub(crate) fn close_gently(&self, cause: CloseCause) {
         self.set_cause(cause);
+        self.is_closing.store(true, Ordering::Release);
         self.closing.notify_one();
     }
 
@@ -168,7 +171,7 @@ impl Sender {
 pub(crate) trait Home: Send + Sync + fmt::Debug {
     /// An exchange is over. Returns what became of the connection.
     fn release(
-        self: Arc<Self>,
+        &self,
         conn: &Arc<Conn>,
         sender: Sender,
         reuse: Result<(), CloseCause>,
@@ -236,7 +239,7 @@ impl Lease {
         let reuse = if is_only_a_stream { Ok(()) } else { reuse };
         let reuse = if self.is_last { reuse.and(Err(CloseCause::Exchange)) } else { reuse };
         match self.sender.take() {
-            Some(sender) => self.home.clone().release(&self.conn, sender, reuse),
+            Some(sender) => self.home.release(&self.conn, sender, reuse),
             None => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, Weak};
+use std::task::{Poll, Waker};
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -134,10 +135,22 @@ async fn run(
     conn: &Conn,
     mut connection: Pin<&mut impl Future<Output = Result<(), hyper::Error>>>,
 ) -> Option<Result<(), hyper::Error>> {
-    tokio::select! {
-        biased;
-        result = connection.as_mut() => return Some(result),
-        () = conn.closing.notified() => {}
+    let mut closing = pin!(conn.closing.notified());
+    let mut woken: Option<Waker> = None;
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Some(result));
+        }
+        // To be told of the end takes a lock, and each request comes by here, so it is asked for once.
+        let is_told = woken.as_ref().is_some_and(|woken| woken.will_wake(cx.waker()));
+        if is_told && !conn.is_closing.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        woken = Some(cx.waker().clone());
+        closing.as_mut().poll(cx).map(|()| None)
+    });
+    if let Some(result) = ended.await {
+        return Some(result);
     }
     // Its senders are gone, so hyper ends it: TLS and HTTP/2 tell the peer. A peer that does not listen is not waited for.
     timeout(GOODBYE_TIMEOUT, connection).await.ok()

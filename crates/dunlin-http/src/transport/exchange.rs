@@ -17,7 +17,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use super::plan::{Plan, says_close};
 use crate::body::{Live, Progress, ResponseBody, Upload, finish};
 use crate::config::Settings;
-use crate::conn::{Lease, Mark, Meter, Sender, Traced, read_buf_len_max};
+use crate::conn::{Conn, Lease, Mark, Meter, Sender, Traced, read_buf_len_max};
 use crate::error::{Error, ErrorKind, LimitKind, TimeoutKind};
 use crate::limits::ANSWER_GRACE;
 use crate::stats::CloseCause;
@@ -53,25 +53,12 @@ pub(crate) async fn exchange(
     let upload = (!plan.body.is_empty())
         .then(|| Arc::new(if hold.is_some() { Progress::held() } else { Progress::default() }));
     let mut request = Request::from_parts(head, plan.body.attempt(upload.as_ref()));
-    let is_broken_off = Arc::new(AtomicBool::new(false));
-    if plan.trace.is_some() || hold.is_some() {
-        let listener = Listener {
-            trace: plan.trace.clone(),
-            upload: upload.clone(),
-            meter: conn.meter.clone(),
-            is_broken_off: is_broken_off.clone(),
-        };
-        hyper::ext::on_informational(&mut request, move |response| {
-            listener.hear(response.status(), response.headers());
-        });
-    }
-    let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
-    let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
+    let listens = plan.trace.is_some() || hold.is_some();
+    let is_broken_off = listens.then(|| listen(&mut request, plan, upload.as_ref(), &conn));
     if let Some(cause) = plan.closes {
         conn.ends_with_exchange(cause);
     }
-    let traced = plan.trace.as_ref().filter(|_| is_http1).map(|trace| Traced::new(trace, upload.as_ref()));
-    let mark = conn.meter.begin(head_max, traced);
+    let mark = begin(settings, plan, &conn, (upload.as_ref(), listens));
     if let (Some(trace), true) = (&plan.trace, hold.is_some()) {
         trace.wait_100_continue();
     }
@@ -82,7 +69,7 @@ pub(crate) async fn exchange(
         mark,
         upload: upload.as_deref(),
         trace: plan.trace.as_deref().filter(|_| !is_http1),
-        is_broken_off: &is_broken_off,
+        is_broken_off: is_broken_off.as_deref(),
         cancelled: plan.cancel.clone().map(|token| Box::pin(token.cancelled_owned())),
         hold: hold.map(|limit| Timer { limit, sleep: None }),
         header: settings.response_header_timeout.map(|limit| Timer { limit, sleep: None }),
@@ -100,7 +87,7 @@ pub(crate) async fn exchange(
         Ok(response) => {
             watch.tell_written();
             conn.meter.got_head();
-            let ending = Ending { settings, plan, upload, cancelled };
+            let ending = Ending { settings, plan, conn, upload, cancelled };
             Ok(ending.respond(lease, &method, response).await)
         }
         Err(why) => {
@@ -112,6 +99,22 @@ pub(crate) async fn exchange(
             Err(failure)
         }
     }
+}
+
+/// Notes where the connection is, and what of its bytes is to be told.
+fn begin(
+    settings: &Settings,
+    plan: &Plan,
+    conn: &Conn,
+    (upload, listens): (Option<&Arc<Progress>>, bool),
+) -> Mark {
+    let is_http1 = conn.is_http1();
+    let head_max = (settings.max_response_header_bytes + read_buf_len_max(settings)) as u64;
+    let head_max = (is_http1 && plan.trace.is_none()).then_some(head_max);
+    // What waits until the request has left: a trace that is told, a body that is held, and the time of the response.
+    let waits_for_flush = is_http1 && (listens || settings.response_header_timeout.is_some());
+    let traced = plan.trace.as_ref().filter(|_| is_http1).map(|trace| Traced::new(trace, upload));
+    conn.meter.begin(head_max, waits_for_flush, traced)
 }
 
 /// Why there is no head.
@@ -176,6 +179,26 @@ fn is_unprocessed(error: &hyper::Error) -> bool {
     false
 }
 
+/// Has informational responses heard. Returns where it is noted that one of them broke the request off.
+fn listen(
+    request: &mut Request<Upload>,
+    plan: &Plan,
+    upload: Option<&Arc<Progress>>,
+    conn: &Conn,
+) -> Arc<AtomicBool> {
+    let is_broken_off = Arc::<AtomicBool>::default();
+    let listener = Listener {
+        trace: plan.trace.clone(),
+        upload: upload.cloned(),
+        meter: conn.meter.clone(),
+        is_broken_off: is_broken_off.clone(),
+    };
+    hyper::ext::on_informational(request, move |response| {
+        listener.hear(response.status(), response.headers());
+    });
+    is_broken_off
+}
+
 /// Hears informational responses: leave to send the body, and what a trace wants to know.
 struct Listener {
     trace: Option<Arc<dyn Trace>>,
@@ -204,6 +227,7 @@ impl Listener {
 struct Ending<'a> {
     settings: &'a Settings,
     plan: &'a Plan,
+    conn: Arc<Conn>,
     upload: Option<Arc<Progress>>,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
@@ -215,12 +239,11 @@ impl Ending<'_> {
         method: &Method,
         response: Response<Incoming>,
     ) -> Response<ResponseBody> {
-        let Ending { settings, plan, upload, cancelled } = self;
+        let Ending { settings, plan, conn, upload, cancelled } = self;
         let trace = plan.trace.clone();
-        if let Some(trace) = trace.as_ref().filter(|_| !lease.conn.is_http1()) {
+        if let Some(trace) = trace.as_ref().filter(|_| !conn.is_http1()) {
             trace.got_first_response_byte();
         }
-        let conn = lease.conn.clone();
         let (mut head, incoming) = response.into_parts();
         let is_tunnel = *method == Method::CONNECT && head.status.is_success();
         if head.status == StatusCode::SWITCHING_PROTOCOLS || (is_tunnel && conn.is_http1()) {
@@ -242,7 +265,7 @@ impl Ending<'_> {
             finish(lease, upload.as_deref(), trace.as_deref()).await;
             return Response::from_parts(head, ResponseBody::ended(conn));
         }
-        let body = ResponseBody::new(Live {
+        let live = Live {
             incoming,
             lease,
             upload,
@@ -252,8 +275,8 @@ impl Ending<'_> {
             drain_timeout: settings.drain_timeout,
             is_at_end: false,
             grace: None,
-        });
-        Response::from_parts(head, body)
+        };
+        Response::from_parts(head, ResponseBody::new(live, conn))
     }
 }
 
@@ -278,7 +301,7 @@ struct Watch<'a> {
     upload: Option<&'a Progress>,
     /// HTTP/2 alone: of HTTP/1 the meter tells.
     trace: Option<&'a dyn Trace>,
-    is_broken_off: &'a AtomicBool,
+    is_broken_off: Option<&'a AtomicBool>,
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     hold: Option<Timer>,
     header: Option<Timer>,
@@ -309,7 +332,7 @@ impl Watch<'_> {
             upload.watch(cx);
         }
         if self.cancelled.as_mut().is_some_and(|token| token.as_mut().poll(cx).is_ready())
-            || self.is_broken_off.load(Ordering::Acquire)
+            || self.is_broken_off.is_some_and(|is_broken_off| is_broken_off.load(Ordering::Acquire))
         {
             return Poll::Ready(Error::new(ErrorKind::Cancelled));
         }

@@ -86,8 +86,8 @@ impl Transport {
     /// the dial goes on for the next request (see [`OnCancelDial`](crate::OnCancelDial)); after that, the connection is
     /// closed (HTTP/1) or the stream reset (HTTP/2). Nothing is leaked.
     pub async fn round_trip(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, Error> {
-        let settings = self.shared.settings.clone();
-        let mut plan = Plan::new(request, &settings, &self.shared.dialer)?;
+        let settings = &self.shared.settings;
+        let mut plan = Plan::new(request, settings, &self.shared.dialer)?;
         let mut refusals = 0;
         loop {
             if plan.cancel.as_ref().is_some_and(tokio_util::sync::CancellationToken::is_cancelled) {
@@ -100,7 +100,7 @@ impl Transport {
                 continue;
             }
             let conn = lease.conn.id;
-            match exchange(&settings, &mut plan, lease).await {
+            match exchange(settings, &mut plan, lease).await {
                 Ok(response) => return Ok(response),
                 Err(failure) if failure.may_retry && refusals < REFUSED_RETRIES_MAX => {
                     refusals += u32::from(failure.is_refused);

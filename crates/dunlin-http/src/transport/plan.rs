@@ -34,7 +34,8 @@ pub(crate) struct Plan {
     pub(crate) closes: Option<CloseCause>,
     /// `None` once an attempt took it that will be the last.
     head: Option<Parts>,
-    target: Target,
+    /// What the key was before it led to a proxy.
+    origin: Option<ConnKey>,
     route: Option<Route>,
     /// Where a `CONNECT` is to lead.
     connect: Option<Authority>,
@@ -53,18 +54,15 @@ impl Plan {
         let scheme = Scheme::of(&head.uri).ok_or_else(|| invalid(InvalidRequest::Scheme))?;
         let mut key = ConnKey::of(&head.uri).ok_or_else(|| invalid(InvalidRequest::Host))?;
         check_length(&head.headers, &body).map_err(invalid)?;
-        let target = Target::of_key(&key);
-        if !head.headers.contains_key(HOST) {
-            head.headers.insert(HOST, host_header(&key).ok_or_else(|| invalid(InvalidRequest::Host))?);
-        }
-        let connect = (head.method == Method::CONNECT).then(|| {
-            let host = head.headers.get(HOST)?;
-            Authority::try_from(host.as_bytes()).ok()
+        let connect = (head.method == Method::CONNECT).then(|| match head.headers.get(HOST) {
+            Some(host) => Authority::try_from(host.as_bytes()).ok(),
+            None => Some(key.authority().clone()),
         });
         if connect == Some(None) {
             return Err(invalid(InvalidRequest::Authority));
         }
         let route = dialer.proxy.route(&head.uri);
+        let origin = route.as_ref().map(|_| key.clone());
         if let Some(route) = &route {
             let is_shared = route.takes_requests_for(scheme);
             key = key.through(&route.uri, is_shared);
@@ -93,18 +91,23 @@ impl Plan {
             key,
             body,
             head: Some(head),
-            target,
+            origin,
             route,
             connect: connect.flatten(),
             values,
         })
     }
 
+    /// What is asked, proxy or not: what a dial leads to, and what `Host` says.
+    fn origin(&self) -> &ConnKey {
+        self.origin.as_ref().unwrap_or(&self.key)
+    }
+
     /// What a dial for this request is told.
     pub(crate) fn order(&self) -> Order {
         Order {
             key: self.key.clone(),
-            target: self.target.clone(),
+            target: Target::of_key(self.origin()),
             route: self.route.clone(),
             values: self.values.clone(),
             trace: self.trace.clone(),
@@ -123,8 +126,13 @@ impl Plan {
             return Ok(head);
         }
         head.version = Version::HTTP_11;
+        // Only now, so that the head that is kept has no header of ours to copy.
+        if !head.headers.contains_key(HOST) {
+            let invalid = || Error::new(ErrorKind::InvalidRequest(InvalidRequest::Host));
+            head.headers.insert(HOST, host_header(self.origin()).ok_or_else(invalid)?);
+        }
         let is_shared_proxy =
-            self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.target.scheme));
+            self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.origin().scheme()));
         if let Some(authority) = &self.connect {
             head.uri = Uri::from(authority.clone());
         } else if is_shared_proxy {
@@ -139,7 +147,7 @@ impl Plan {
     /// The URI with the host that the request names for its server, and without user and password.
     fn uri_as_asked(&self, uri: Uri, host: Option<&HeaderValue>) -> Uri {
         let asked = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
-        let canonical = self.target.uri();
+        let canonical = Target::of_key(self.origin()).uri();
         let mut parts = uri.into_parts();
         parts.authority = asked.or_else(|| canonical.authority().cloned());
         // It is made of parts that were parts of a URI.

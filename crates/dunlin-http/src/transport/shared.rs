@@ -223,7 +223,7 @@ impl Shared {
 
 impl Home for Shared {
     fn release(
-        self: Arc<Self>,
+        &self,
         conn: &Arc<Conn>,
         sender: Sender,
         reuse: Result<(), CloseCause>,

@@ -1,0 +1,3 @@
+module dunlin.bench/go-http
+
+go 1.24
