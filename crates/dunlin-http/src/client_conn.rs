@@ -75,7 +75,7 @@ impl ClientConn {
             opened_at: Instant::now(),
         };
         let streams_max = if info.protocol == Protocol::Http1 { 1 } else { HTTP2_STREAMS_BEFORE_SETTINGS };
-        let conn = Arc::new(Conn::new(ConnId(0), info));
+        let conn = Arc::new(Conn::new(ConnId::ALONE, info));
         let state = State { conn: None, sender: None, in_flight: 0, streams_max, is_used: false };
         let free = ConnState { in_flight: 0, available: streams_max, closed: None };
         let home = Arc::new(Single { state: Mutex::new(state), changed: watch::channel(free).0 });

@@ -43,18 +43,20 @@ enum State {
     Ended,
 }
 
+type Cancelled = Pin<Box<WaitForCancellationFutureOwned>>;
+
 /// A body that has its connection.
 pub(crate) struct Live {
-    pub(crate) incoming: Incoming,
-    pub(crate) lease: Lease,
-    pub(crate) upload: Option<Arc<Progress>>,
-    pub(crate) cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
-    pub(crate) trace: Option<Arc<dyn Trace>>,
-    pub(crate) drain_len_max: u64,
-    pub(crate) drain_timeout: Duration,
+    incoming: Incoming,
+    lease: Lease,
+    upload: Option<Arc<Progress>>,
+    cancelled: Option<Cancelled>,
+    trace: Option<Arc<dyn Trace>>,
+    drain_len_max: u64,
+    drain_timeout: Duration,
     /// The response is complete; what is left is to give the connection back.
-    pub(crate) is_at_end: bool,
-    pub(crate) grace: Option<Pin<Box<Sleep>>>,
+    is_at_end: bool,
+    grace: Option<Pin<Box<Sleep>>>,
 }
 
 impl ResponseBody {
@@ -81,6 +83,25 @@ impl ResponseBody {
 }
 
 impl Live {
+    pub(crate) fn new(
+        incoming: Incoming,
+        lease: Lease,
+        (upload, cancelled): (Option<Arc<Progress>>, Option<Cancelled>),
+        (trace, (drain_len_max, drain_timeout)): (Option<Arc<dyn Trace>>, (u64, Duration)),
+    ) -> Self {
+        Self {
+            incoming,
+            lease,
+            upload,
+            cancelled,
+            trace,
+            drain_len_max,
+            drain_timeout,
+            is_at_end: false,
+            grace: None,
+        }
+    }
+
     fn give_back(self, reuse: Result<(), CloseCause>) {
         let Self { incoming, lease, upload, trace, .. } = self;
         if !lease.conn.is_http1() {

@@ -21,7 +21,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
                 self.retire(id, cause, actions);
                 continue;
             }
-            let idle_since = self.conns.get(&id).and_then(|conn| conn.idle_since);
+            let idle_since = self.conns.get(id).and_then(|conn| conn.idle_since);
             let idle_for = idle_since.map(|since| now.saturating_duration_since(since));
             self.begin_exchange(id);
             return Some((id, Reuse { is_reused: true, idle_for }));
@@ -40,7 +40,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     fn has_room(&self, id: ConnId) -> bool {
-        self.conns.get(&id).is_some_and(|conn| {
+        self.conns.get(id).is_some_and(|conn| {
             let most = conn.streams_max.unwrap_or(1);
             conn.phase == Phase::Open && conn.retired.is_none() && conn.exchanges < most
         })
@@ -48,7 +48,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
 
     /// Why an idle connection may no longer be used.
     fn overdue(&self, now: Instant, id: ConnId) -> Option<CloseCause> {
-        let conn = self.conns.get(&id)?;
+        let conn = self.conns.get(id)?;
         if conn.retire_at.is_some_and(|at| at <= now) {
             return Some(CloseCause::MaxLifetime);
         }
@@ -70,11 +70,11 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         if !self.config.keeps_idle() {
             return Err(CloseCause::MaxIdlePerHost);
         }
-        if let Some(conn) = self.conns.get_mut(&id) {
+        if let Some(conn) = self.conns.get_mut(id) {
             conn.is_used = true;
         }
         self.serve_waiters(id, actions);
-        let Some(conn) = self.conns.get(&id) else { return Ok(()) };
+        let Some(conn) = self.conns.get(id) else { return Ok(()) };
         if conn.exchanges > 0 {
             return Ok(());
         }
@@ -86,8 +86,8 @@ impl<K: Hash + Eq + Clone> Pool<K> {
             return Err(CloseCause::MaxIdlePerHost);
         }
         self.list(now, id);
-        if self.config.max_idle.is_some_and(|max| self.idle_since.len() > max)
-            && let Some((_, oldest)) = self.idle_since.first().copied()
+        if self.config.max_idle.is_some_and(|max| self.idle.len() > max)
+            && let Some((_, oldest)) = self.idle.first()
         {
             self.retire(oldest, CloseCause::MaxIdle, actions);
         }
@@ -96,22 +96,23 @@ impl<K: Hash + Eq + Clone> Pool<K> {
 
     /// Serves those who wait longest with what room the connection has.
     pub(super) fn serve_waiters(&mut self, id: ConnId, actions: &mut Actions<K>) {
-        while self.has_room(id) {
-            let Some(waiter) = self.next_waiter(id) else { break };
-            let is_reused = self.conns.get(&id).is_some_and(|conn| conn.is_used);
+        while let Some(waiter) = self.next_waiter(id)
+            && self.has_room(id)
+        {
+            let is_reused = self.conns.get(id).is_some_and(|conn| conn.is_used);
             self.deliver(id, waiter, Reuse { is_reused, idle_for: None }, actions);
         }
     }
 
     fn next_waiter(&self, id: ConnId) -> Option<WaiterId> {
-        let host = self.conns.get(&id)?.host;
+        let host = self.conns.get(id)?.host;
         self.keys.get(host)?.idle_waiters.first().copied()
     }
 
     pub(super) fn begin_exchange(&mut self, id: ConnId) {
-        let is_http1 = self.conns.get(&id).is_some_and(|conn| conn.streams_max.is_none());
+        let is_http1 = self.conns.get(id).is_some_and(|conn| conn.streams_max.is_none());
         self.unidle(id, is_http1);
-        if let Some(conn) = self.conns.get_mut(&id) {
+        if let Some(conn) = self.conns.get_mut(id) {
             conn.exchanges += 1;
             conn.is_used = true;
         }
@@ -127,9 +128,8 @@ impl<K: Hash + Eq + Clone> Pool<K> {
 
     /// Makes a connection idle.
     fn list(&mut self, now: Instant, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         conn.idle_since = Some(now);
-        self.idle_since.insert((now, id));
         if let Some(at) = conn.retire_at {
             self.retire_at.insert((at, id));
         }
@@ -139,17 +139,21 @@ impl<K: Hash + Eq + Clone> Pool<K> {
                 state.idle.push_back(id);
             }
         }
+        self.idle.push(now, id, &self.conns);
     }
 
     /// Makes a connection idle no more; HTTP/1 leaves the list of its host too.
     fn unidle(&mut self, id: ConnId, is_leaving_list: bool) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        let Some(since) = conn.idle_since.take() else { return };
-        self.idle_since.remove(&(since, id));
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.idle_since.take().is_none() {
+            return;
+        }
         if let Some(at) = conn.retire_at {
             self.retire_at.remove(&(at, id));
         }
-        let Some(state) = self.keys.get_mut(conn.host) else { return };
+        let host = conn.host;
+        self.idle.remove_one(&self.conns);
+        let Some(state) = self.keys.get_mut(host) else { return };
         state.stats.idle -= 1;
         if is_leaving_list {
             if state.idle.back() == Some(&id) {
@@ -165,7 +169,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     /// Takes a connection out of every list from which requests are served.
     pub(super) fn unlist(&mut self, id: ConnId) {
         self.unidle(id, true);
-        let Some(conn) = self.conns.get(&id).filter(|conn| conn.streams_max.is_some()) else { return };
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.streams_max.is_some()) else { return };
         if let Some(state) = self.keys.get_mut(conn.host) {
             state.shared.retain(|each| *each != id);
         }
@@ -174,7 +178,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     /// Closes what has been idle for too long or is too old.
     pub(super) fn tick(&mut self, now: Instant, actions: &mut Actions<K>) {
         if let Some(timeout) = self.config.idle_timeout {
-            while let Some((since, id)) = self.idle_since.first().copied()
+            while let Some((since, id)) = self.idle.first()
                 && now.saturating_duration_since(since) >= timeout
             {
                 self.retire(id, CloseCause::IdleTimeout, actions);
@@ -190,7 +194,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     /// When the next idle connection is to be closed.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let timeout = self.config.idle_timeout;
-        let idle = self.idle_since.first().and_then(|(since, _)| since.checked_add(timeout?));
+        let idle = self.idle.first().and_then(|(since, _)| since.checked_add(timeout?));
         let aged = self.retire_at.first().map(|(at, _)| *at);
         idle.into_iter().chain(aged).min()
     }

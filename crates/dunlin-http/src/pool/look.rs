@@ -36,6 +36,6 @@ impl<K: Hash + Eq + Clone> Pool<K> {
 
     /// Why it takes no more requests, if so.
     pub(crate) fn retired(&self, id: ConnId) -> Option<CloseCause> {
-        self.conns.get(&id).and_then(|conn| conn.retired)
+        self.conns.get(id).and_then(|conn| conn.retired)
     }
 }

@@ -23,12 +23,12 @@ use crate::stats::{CloseCause, ConnStats};
 mod idle;
 mod look;
 mod step;
+mod table;
 #[cfg(test)]
 mod tests;
 
-/// A connection, from the begin of its dial until it is closed. Never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ConnId(pub(crate) u64);
+pub(crate) use self::table::ConnId;
+use self::table::{Conns, IdleQueue};
 
 /// A request that wants a connection. Later ones are greater, so their order is that of the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -128,16 +128,14 @@ pub(crate) struct Pool<K> {
     config: PoolConfig,
     keys: Slab<Host<K>>,
     by_key: HashMap<K, usize, RandomState>,
-    conns: HashMap<ConnId, Conn, RandomState>,
+    conns: Conns,
     waiters: HashMap<WaiterId, Waiter, RandomState>,
-    /// Idle connections by the time since when.
-    idle_since: BTreeSet<(Instant, ConnId)>,
+    idle: IdleQueue,
     /// Idle connections by the time when they are too old; only those that have one.
     retire_at: BTreeSet<(Instant, ConnId)>,
     /// Hosts without connections and waiters, the longest quiet first.
     quiet: VecDeque<usize>,
     totals: ConnStats,
-    last_conn: u64,
     keeps_nothing: bool,
 }
 
@@ -192,13 +190,12 @@ impl<K: Hash + Eq + Clone> Pool<K> {
             config,
             keys: Slab::new(),
             by_key: HashMap::default(),
-            conns: HashMap::default(),
+            conns: Conns::default(),
             waiters: HashMap::default(),
-            idle_since: BTreeSet::new(),
+            idle: IdleQueue::default(),
             retire_at: BTreeSet::new(),
             quiet: VecDeque::new(),
             totals: ConnStats::default(),
-            last_conn: 0,
             keeps_nothing: false,
         }
     }

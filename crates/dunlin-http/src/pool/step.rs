@@ -34,7 +34,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         let is_wanted = self.config.on_cancel_dial == OnCancelDial::Keep
             || self.keys.get(host).is_some_and(|state| !state.idle_waiters.is_empty());
         if let Some(id) = dial
-            && let Some(Conn { phase: Phase::Dialing { waiter, is_aborted }, .. }) = self.conns.get_mut(&id)
+            && let Some(Conn { phase: Phase::Dialing { waiter, is_aborted }, .. }) = self.conns.get_mut(id)
         {
             *waiter = None;
             if !is_wanted && !std::mem::replace(is_aborted, true) {
@@ -45,7 +45,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     pub(super) fn dialed(&mut self, now: Instant, id: ConnId, opened: Opened, actions: &mut Actions<K>) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         let Phase::Dialing { waiter, .. } = conn.phase else { return };
         conn.phase = Phase::Open;
         conn.streams_max = opened.streams_max;
@@ -69,12 +69,12 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     pub(super) fn dial_failed(&mut self, id: ConnId, actions: &mut Actions<K>) {
-        let Some(Conn { phase: Phase::Dialing { waiter, .. }, host, .. }) = self.conns.get(&id) else {
+        let Some(Conn { phase: Phase::Dialing { waiter, .. }, host, .. }) = self.conns.get(id) else {
             return;
         };
         let (waiter, host) = (*waiter, *host);
         self.count(id, |stats| stats.dials_failed += 1);
-        self.conns.remove(&id);
+        self.conns.remove(id);
         if let Some(waiter) = waiter
             && self.forget_waiter(waiter).is_some()
         {
@@ -90,7 +90,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         reuse: Result<(), CloseCause>,
         actions: &mut Actions<K>,
     ) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.phase != Phase::Open || conn.exchanges == 0 {
             return;
         }
@@ -106,7 +106,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     pub(super) fn retire(&mut self, id: ConnId, cause: CloseCause, actions: &mut Actions<K>) {
-        let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.phase == Phase::Open) else { return };
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.phase == Phase::Open) else { return };
         conn.retired.get_or_insert(cause);
         let (host, is_free, is_shared) = (conn.host, conn.exchanges == 0, conn.streams_max.is_some());
         self.unlist(id);
@@ -119,19 +119,19 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     pub(super) fn closed(&mut self, id: ConnId, cause: CloseCause, actions: &mut Actions<K>) {
-        let Some(conn) = self.conns.get(&id) else { return };
+        let Some(conn) = self.conns.get(id) else { return };
         if matches!(conn.phase, Phase::Dialing { .. }) {
             return self.dial_failed(id, actions);
         }
         let (host, retired) = (conn.host, conn.retired);
         self.unlist(id);
         self.count(id, |stats| stats.closed.add(retired.unwrap_or(cause)));
-        self.conns.remove(&id);
+        self.conns.remove(id);
         self.free_slot(host, actions);
     }
 
     pub(super) fn streams_changed(&mut self, id: ConnId, streams_max: usize, actions: &mut Actions<K>) {
-        let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.phase == Phase::Open) else { return };
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.phase == Phase::Open) else { return };
         conn.streams_max = Some(streams_max);
         if conn.retired.is_none() {
             self.serve_waiters(id, actions);
@@ -140,16 +140,15 @@ impl<K: Hash + Eq + Clone> Pool<K> {
 
     pub(super) fn close_idle(&mut self, actions: &mut Actions<K>) {
         self.keeps_nothing = true;
-        let idle: Vec<_> = self.idle_since.iter().map(|(_, id)| *id).collect();
-        for id in idle {
+        for id in self.idle.ids(&self.conns) {
             self.retire(id, CloseCause::CloseIdle, actions);
         }
         let mut orphans = Vec::new();
-        for (id, conn) in &mut self.conns {
+        for (id, conn) in self.conns.iter_mut() {
             if let Phase::Dialing { waiter: None, is_aborted } = &mut conn.phase
                 && !std::mem::replace(is_aborted, true)
             {
-                orphans.push(*id);
+                orphans.push(id);
             }
         }
         orphans.sort_unstable();
@@ -196,28 +195,23 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     fn dial(&mut self, host: usize, waiter: Option<WaiterId>, actions: &mut Actions<K>) {
-        self.last_conn += 1;
-        let id = ConnId(self.last_conn);
         let Some(state) = self.keys.get_mut(host) else { return };
         state.open += 1;
         let key = state.key.clone();
         self.wake(host);
+        let id = self.conns.insert(Conn {
+            host,
+            phase: Phase::Dialing { waiter, is_aborted: false },
+            exchanges: 0,
+            streams_max: None,
+            retire_at: None,
+            idle_since: None,
+            is_used: false,
+            retired: None,
+        });
         if let Some(waiting) = waiter.and_then(|waiter| self.waiters.get_mut(&waiter)) {
             waiting.dial = Some(id);
         }
-        self.conns.insert(
-            id,
-            Conn {
-                host,
-                phase: Phase::Dialing { waiter, is_aborted: false },
-                exchanges: 0,
-                streams_max: None,
-                retire_at: None,
-                idle_since: None,
-                is_used: false,
-                retired: None,
-            },
-        );
         actions.push(Action::Dial { conn: id, key, waiter });
     }
 
@@ -234,7 +228,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     /// Tells the shell to close; the slot stays taken until it has.
     pub(super) fn close(&mut self, id: ConnId, cause: CloseCause, actions: &mut Actions<K>) {
         self.unlist(id);
-        if let Some(conn) = self.conns.get_mut(&id) {
+        if let Some(conn) = self.conns.get_mut(id) {
             conn.phase = Phase::Closing;
             conn.retired.get_or_insert(cause);
             actions.push(Action::Close { conn: id, cause });
@@ -305,7 +299,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     /// Counts something for the connection's host and in total.
     pub(super) fn count(&mut self, id: ConnId, add: impl Fn(&mut ConnStats)) {
         add(&mut self.totals);
-        let host = self.conns.get(&id).map(|conn| conn.host);
+        let host = self.conns.get(id).map(|conn| conn.host);
         if let Some(state) = host.and_then(|host| self.keys.get_mut(host)) {
             add(&mut state.stats);
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-use futures_util::future::Either;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::TrySendError;
@@ -76,29 +75,38 @@ pub(crate) async fn exchange(
         answer: Timer { limit: ANSWER_GRACE, sleep: None },
         is_written: false,
     };
-    let sent = match lease.begin() {
-        Some(Sender::Http1(sender)) => Either::Left(sender.try_send_request(request)),
-        Some(Sender::Http2(sender)) => Either::Right(sender.try_send_request(request)),
+    let result = match lease.begin() {
+        Some(Sender::Http1(sender)) => watch.until_head(pin!(sender.try_send_request(request))).await,
+        Some(Sender::Http2(sender)) => watch.until_head(pin!(sender.try_send_request(request))).await,
         None => return Err(failed(Error::new(ErrorKind::ClosedByPeer))),
     };
-    let result = watch.until_head(pin!(sent)).await;
     let cancelled = watch.cancelled.take();
-    match result {
-        Ok(response) => {
-            watch.tell_written();
-            conn.meter.got_head();
-            let ending = Ending { settings, plan, conn, upload, cancelled };
-            Ok(ending.respond(lease, &method, response).await)
-        }
+    let mut response = match result {
+        Ok(response) => response,
         Err(why) => {
             let is_unwritten = !watch.is_written && watch.trace.is_some() || conn.meter.ends_unwritten();
             let failure = fail(lease, plan, (mark, can_repeat), why);
             if let (true, Some(trace)) = (is_unwritten, &plan.trace) {
                 trace.wrote_request(Err(&failure.error));
             }
-            Err(failure)
+            return Err(failure);
+        }
+    };
+    watch.tell_written();
+    conn.meter.got_head();
+    match look_at_head(plan, &mut lease, (&method, upload.as_deref()), &mut response) {
+        Next::Upgraded => lease.detach(),
+        Next::Ended => finish(lease, upload.as_deref(), plan.trace.as_deref()).await,
+        Next::Body => {
+            let trace = plan.trace.clone();
+            let drain = (settings.drain_len_max, settings.drain_timeout);
+            return Ok(response.map(|incoming| {
+                let live = Live::new(incoming, lease, (upload, cancelled), (trace, drain));
+                ResponseBody::new(live, conn)
+            }));
         }
     }
+    Ok(response.map(|_| ResponseBody::ended(conn)))
 }
 
 /// Notes where the connection is, and what of its bytes is to be told.
@@ -223,61 +231,42 @@ impl Listener {
     }
 }
 
-/// What an exchange needs after its head.
-struct Ending<'a> {
-    settings: &'a Settings,
-    plan: &'a Plan,
-    conn: Arc<Conn>,
-    upload: Option<Arc<Progress>>,
-    cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+/// What comes after a head.
+enum Next {
+    /// The connection belongs to somebody else.
+    Upgraded,
+    /// Nothing.
+    Ended,
+    /// A body.
+    Body,
 }
 
-impl Ending<'_> {
-    async fn respond(
-        self,
-        mut lease: Lease,
-        method: &Method,
-        response: Response<Incoming>,
-    ) -> Response<ResponseBody> {
-        let Ending { settings, plan, conn, upload, cancelled } = self;
-        let trace = plan.trace.clone();
-        if let Some(trace) = trace.as_ref().filter(|_| !conn.is_http1()) {
-            trace.got_first_response_byte();
-        }
-        let (mut head, incoming) = response.into_parts();
-        let is_tunnel = *method == Method::CONNECT && head.status.is_success();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS || (is_tunnel && conn.is_http1()) {
-            lease.detach();
-            return Response::from_parts(head, ResponseBody::ended(conn));
-        }
-        head.extensions.remove::<hyper::upgrade::OnUpgrade>();
-        if *method == Method::CONNECT && conn.is_http1() {
-            // Whoever refuses a tunnel may take for requests what was meant for the other end of it.
-            lease.end_with_this();
-        }
-        // A body that still waits for leave is sent if the connection goes on, for the server expects it then.
-        if let Some(upload) = upload.as_deref().filter(|upload| upload.is_held())
-            && !says_close(&head)
-        {
-            upload.allow();
-        }
-        if incoming.is_end_stream() {
-            finish(lease, upload.as_deref(), trace.as_deref()).await;
-            return Response::from_parts(head, ResponseBody::ended(conn));
-        }
-        let live = Live {
-            incoming,
-            lease,
-            upload,
-            cancelled,
-            trace,
-            drain_len_max: settings.drain_len_max,
-            drain_timeout: settings.drain_timeout,
-            is_at_end: false,
-            grace: None,
-        };
-        Response::from_parts(head, ResponseBody::new(live, conn))
+fn look_at_head(
+    plan: &Plan,
+    lease: &mut Lease,
+    (method, upload): (&Method, Option<&Progress>),
+    response: &mut Response<Incoming>,
+) -> Next {
+    let is_http1 = lease.conn.is_http1();
+    if let Some(trace) = plan.trace.as_ref().filter(|_| !is_http1) {
+        trace.got_first_response_byte();
     }
+    let is_tunnel = *method == Method::CONNECT && response.status().is_success();
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS || (is_tunnel && is_http1) {
+        return Next::Upgraded;
+    }
+    response.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
+    if *method == Method::CONNECT && is_http1 {
+        // Whoever refuses a tunnel may take for requests what was meant for the other end of it.
+        lease.end_with_this();
+    }
+    // A body that still waits for leave is sent if the connection goes on, for the server expects it then.
+    if let Some(upload) = upload.filter(|upload| upload.is_held())
+        && !says_close(response.version(), response.headers())
+    {
+        upload.allow();
+    }
+    if response.body().is_end_stream() { Next::Ended } else { Next::Body }
 }
 
 /// A time that begins to run when it is first asked for.

@@ -104,7 +104,7 @@ impl Transport {
                 Ok(response) => return Ok(response),
                 Err(failure) if failure.may_retry && refusals < REFUSED_RETRIES_MAX => {
                     refusals += u32::from(failure.is_refused);
-                    tracing::debug!(target: "dunlin_http::pool", conn = conn.0, error = %failure.error, "sent again");
+                    tracing::debug!(target: "dunlin_http::pool", conn = conn.number(), error = %failure.error, "sent again");
                     self.shared.retried(conn);
                 }
                 Err(failure) => return Err(failure.error),

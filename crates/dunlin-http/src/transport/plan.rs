@@ -34,13 +34,17 @@ pub(crate) struct Plan {
     pub(crate) closes: Option<CloseCause>,
     /// `None` once an attempt took it that will be the last.
     head: Option<Parts>,
-    /// What the key was before it led to a proxy.
-    origin: Option<ConnKey>,
-    route: Option<Route>,
-    /// Where a `CONNECT` is to lead.
-    connect: Option<Authority>,
+    detour: Option<Box<Detour>>,
     /// What a dial is told of the request. It is copied before the pool is asked, since that runs its user's code.
     values: Arc<Extensions>,
+}
+
+/// What few requests have, kept apart so that the others are light to carry.
+struct Detour {
+    /// The proxy that it goes through, and what it asks for: what a tunnel leads to, and what `Host` says.
+    proxy: Option<(Route, ConnKey)>,
+    /// Where a `CONNECT` is to lead.
+    connect: Option<Authority>,
 }
 
 impl Plan {
@@ -61,9 +65,8 @@ impl Plan {
         if connect == Some(None) {
             return Err(invalid(InvalidRequest::Authority));
         }
-        let route = dialer.proxy.route(&head.uri);
-        let origin = route.as_ref().map(|_| key.clone());
-        if let Some(route) = &route {
+        let proxy = dialer.proxy.route(&head.uri).map(|route| (route, key.clone()));
+        if let Some((route, _)) = &proxy {
             let is_shared = route.takes_requests_for(scheme);
             key = key.through(&route.uri, is_shared);
             if let (true, Some(auth)) = (is_shared, &route.auth) {
@@ -77,6 +80,9 @@ impl Plan {
         if !settings.pool.keeps_alive && closes.replace(CloseCause::KeepAlivesDisabled).is_none() {
             head.headers.append(CONNECTION, HeaderValue::from_static("close"));
         }
+        let connect = connect.flatten();
+        let has_detour = proxy.is_some() || connect.is_some();
+        let detour = has_detour.then(|| Box::new(Detour { proxy, connect }));
         let body = Source::new(body.0);
         let trace = head.extensions.remove::<RequestTrace>().map(|trace| trace.0);
         let cancel = head.extensions.remove::<CancelOn>().map(|cancel| cancel.0);
@@ -91,16 +97,18 @@ impl Plan {
             key,
             body,
             head: Some(head),
-            origin,
-            route,
-            connect: connect.flatten(),
+            detour,
             values,
         })
     }
 
+    fn proxy(&self) -> Option<&(Route, ConnKey)> {
+        self.detour.as_ref().and_then(|detour| detour.proxy.as_ref())
+    }
+
     /// What is asked, proxy or not: what a dial leads to, and what `Host` says.
     fn origin(&self) -> &ConnKey {
-        self.origin.as_ref().unwrap_or(&self.key)
+        self.proxy().map_or(&self.key, |(_, origin)| origin)
     }
 
     /// What a dial for this request is told.
@@ -108,7 +116,7 @@ impl Plan {
         Order {
             key: self.key.clone(),
             target: Target::of_key(self.origin()),
-            route: self.route.clone(),
+            route: self.proxy().map(|(route, _)| route.clone()),
             values: self.values.clone(),
             trace: self.trace.clone(),
         }
@@ -132,8 +140,8 @@ impl Plan {
             head.headers.insert(HOST, host_header(self.origin()).ok_or_else(invalid)?);
         }
         let is_shared_proxy =
-            self.route.as_ref().is_some_and(|route| route.takes_requests_for(self.origin().scheme()));
-        if let Some(authority) = &self.connect {
+            self.proxy().is_some_and(|(route, origin)| route.takes_requests_for(origin.scheme()));
+        if let Some(authority) = self.detour.as_ref().and_then(|detour| detour.connect.as_ref()) {
             head.uri = Uri::from(authority.clone());
         } else if is_shared_proxy {
             head.uri = self.uri_as_asked(head.uri, head.headers.get(HOST));
@@ -174,9 +182,9 @@ fn says(headers: &HeaderMap, name: &HeaderName, value: &str) -> bool {
 }
 
 /// Whether a response says that its connection will be closed, which HTTP/1.0 does by not saying that it is kept.
-pub(super) fn says_close(head: &http::response::Parts) -> bool {
-    let is_kept = head.version != Version::HTTP_10 || says(&head.headers, &CONNECTION, "keep-alive");
-    !is_kept || says(&head.headers, &CONNECTION, "close")
+pub(super) fn says_close(version: Version, headers: &HeaderMap) -> bool {
+    let is_kept = version != Version::HTTP_10 || says(headers, &CONNECTION, "keep-alive");
+    !is_kept || says(headers, &CONNECTION, "close")
 }
 
 fn check_length(headers: &HeaderMap, body: &RequestBody) -> Result<(), InvalidRequest> {

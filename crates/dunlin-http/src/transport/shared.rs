@@ -142,7 +142,7 @@ impl Shared {
             drop(state);
             return self.dial_failed(id, Error::new(ErrorKind::ClosedByPeer).to(&conn.info.key));
         }
-        tracing::debug!(target: "dunlin_http::pool", conn = id.0, key = %conn.info.key, "opened");
+        tracing::debug!(target: "dunlin_http::pool", conn = id.number(), key = %conn.info.key, "opened");
         let warmed = state.dials.remove(&id).and_then(|dial| dial.warmed);
         let streams_max = (!conn.is_http1()).then_some(HTTP2_STREAMS_BEFORE_SETTINGS);
         state.conns.insert(id, Entry { conn, sender: Some(sender) });
@@ -156,7 +156,7 @@ impl Shared {
 
     /// A dial failed, or was given up.
     pub(super) fn dial_failed(&self, id: ConnId, error: Error) {
-        tracing::debug!(target: "dunlin_http::pool", conn = id.0, error = %error, "dial failed");
+        tracing::debug!(target: "dunlin_http::pool", conn = id.number(), error = %error, "dial failed");
         let mut state = self.lock();
         let warmed = state.dials.remove(&id).and_then(|dial| dial.warmed);
         let mut want = Want::default();

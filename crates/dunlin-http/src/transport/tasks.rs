@@ -30,7 +30,7 @@ async fn run_dial(shared: Weak<Shared>, id: ConnId, order: Order, mut unfinished
     let opened = async {
         let made = dialer.establish(order, &settings).await?;
         let info = ConnInfo {
-            id: id.0,
+            id: id.number(),
             key,
             protocol: made.protocol,
             local_addr: made.connection.local_addr,

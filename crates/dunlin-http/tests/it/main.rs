@@ -2,7 +2,11 @@
 //! else is needed, over real sockets in `sockets.rs`. Which test stands for which of Go's behaviours:
 //! `docs/http-behaviours.md`.
 
-#![expect(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 
 mod bodies;
 mod secure;
