@@ -247,6 +247,11 @@ impl StdError for Error {
 #[error("{}", ErrorKind::Timeout(self.0))]
 pub(crate) struct IoDeadline(pub(crate) TimeoutKind);
 
+/// A response's head that is too long, inside the [`io::Error`] that the socket returns.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("{}", ErrorKind::Limit(LimitKind::ResponseHeader))]
+pub(crate) struct HeadTooLong;
+
 pub(crate) fn kind_of(error: &hyper::Error) -> ErrorKind {
     if error.is_parse_too_large() {
         return ErrorKind::Limit(LimitKind::ResponseHeader);
@@ -260,7 +265,11 @@ pub(crate) fn kind_of(error: &hyper::Error) -> ErrorKind {
     let mut source = error.source();
     while let Some(error) = source {
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            let deadline = error.get_ref().and_then(|inner| inner.downcast_ref::<IoDeadline>());
+            let Some(inner) = error.get_ref() else { return ErrorKind::ClosedByPeer };
+            if inner.is::<HeadTooLong>() {
+                return ErrorKind::Limit(LimitKind::ResponseHeader);
+            }
+            let deadline = inner.downcast_ref::<IoDeadline>();
             return deadline.map_or(ErrorKind::ClosedByPeer, |deadline| ErrorKind::Timeout(deadline.0));
         }
         if let Some(error) = error.downcast_ref::<h2::Error>()

@@ -1,5 +1,6 @@
 //! The socket of a connection: counted, closable from outside, and holding its slot in the pool until it is dropped.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
@@ -7,10 +8,13 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 use super::meter::Meter;
 use super::{Conn, Home};
 use crate::dial::BoxIo;
+use crate::error::HeadTooLong;
+use crate::limits::ANSWER_GRACE;
 
 /// Gives the slot back when the socket is closed, whoever closed it: the end of the connection's task, its abort, the
 /// end of the runtime, or the owner of an upgraded connection.
@@ -43,6 +47,8 @@ pub(crate) struct MeteredIo {
     meter: Arc<Meter>,
     /// A write that fails must not hide the response that a peer sent before it closed. HTTP/2 has no use for that.
     outlives_writes: bool,
+    /// Until when an answer is awaited after a write failed.
+    answer: Option<Pin<Box<Sleep>>>,
     /// What was written since the last flush.
     has_written: bool,
     _slot: Slot,
@@ -51,10 +57,10 @@ pub(crate) struct MeteredIo {
 impl MeteredIo {
     pub(crate) fn new(io: BoxIo, slot: Slot, outlives_writes: bool) -> Self {
         let meter = slot.conn.meter.clone();
-        Self { io, meter, outlives_writes, has_written: false, _slot: slot }
+        Self { io, meter, outlives_writes, answer: None, has_written: false, _slot: slot }
     }
 
-    fn wrote(&mut self, cx: &Context<'_>, result: io::Result<usize>) -> Poll<io::Result<usize>> {
+    fn wrote(&mut self, cx: &mut Context<'_>, result: io::Result<usize>) -> Poll<io::Result<usize>> {
         match result {
             Ok(len) => {
                 self.has_written |= len > 0;
@@ -64,10 +70,18 @@ impl MeteredIo {
             Err(error) if self.outlives_writes && !self.meter.is_upgraded() => {
                 self.meter.watch_for_kill(cx);
                 self.meter.write_broke(error);
-                Poll::Pending
+                let answer = self.answer.insert(Box::pin(sleep(ANSWER_GRACE)));
+                // It is looked at when something is read, which this poll makes happen in its time.
+                answer.as_mut().poll(cx).map(|()| Err(io::ErrorKind::BrokenPipe.into()))
             }
             Err(error) => Poll::Ready(Err(error)),
         }
+    }
+
+    /// Whether a write failed and no answer to what was written came in its time.
+    fn has_no_answer(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(answer) = &mut self.answer else { return false };
+        answer.as_mut().poll(cx).is_ready() && self.meter.awaits_head()
     }
 }
 
@@ -91,10 +105,15 @@ impl AsyncRead for MeteredIo {
         if this.meter.is_killed() {
             return Poll::Ready(Err(killed()));
         }
+        if polled.is_pending() && this.has_no_answer(cx) {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         ready!(polled)?;
         let len = buf.filled().len() - before;
         if len > 0 {
-            this.meter.read(len as u64);
+            if !this.meter.read(len as u64) {
+                return Poll::Ready(Err(io::Error::other(HeadTooLong)));
+            }
         } else if has_room {
             this.meter.read_end();
         }

@@ -18,6 +18,7 @@ pub(crate) struct Meter {
     flags: AtomicU8,
     /// Beyond so many bytes in, a response that has not begun is too long.
     head_end_max: AtomicU64,
+    awaits_head: AtomicBool,
     exchange: AtomicWaker,
     io: AtomicWaker,
     write_error: Mutex<Option<io::Error>>,
@@ -50,7 +51,6 @@ impl Traced {
 const WRITE_BLOCKED: u8 = 1;
 const WRITE_BROKEN: u8 = 2;
 const KILLED: u8 = 4;
-const HEAD_TOO_LONG: u8 = 8;
 const UPGRADED: u8 = 16;
 const READ_END: u8 = 32;
 const FLUSH_WATCHED: u8 = 64;
@@ -69,6 +69,7 @@ impl Meter {
             bytes_out: AtomicU64::new(0),
             flags: AtomicU8::new(0),
             head_end_max: AtomicU64::new(u64::MAX),
+            awaits_head: AtomicBool::new(false),
             exchange: AtomicWaker::new(),
             io: AtomicWaker::new(),
             write_error: Mutex::new(None),
@@ -86,6 +87,7 @@ impl Meter {
         };
         let end_max = head_max.map_or(u64::MAX, |max| mark.bytes_in.saturating_add(max));
         self.head_end_max.store(end_max, Ordering::Release);
+        self.awaits_head.store(true, Ordering::Release);
         if watches_flush {
             self.set(FLUSH_WATCHED);
         } else if self.is(FLUSH_WATCHED) {
@@ -100,6 +102,7 @@ impl Meter {
 
     /// The head of the response is there.
     pub(crate) fn got_head(&self) {
+        self.awaits_head.store(false, Ordering::Release);
         self.head_end_max.store(u64::MAX, Ordering::Release);
     }
 
@@ -120,10 +123,6 @@ impl Meter {
     /// Whether the peer refuses to be written to. What it says may still be read.
     pub(crate) fn is_write_broken(&self) -> bool {
         self.is(WRITE_BROKEN)
-    }
-
-    pub(crate) fn is_head_too_long(&self) -> bool {
-        self.is(HEAD_TOO_LONG)
     }
 
     pub(crate) fn take_write_error(&self) -> Option<io::Error> {
@@ -164,17 +163,20 @@ impl Meter {
         self.io.register(cx.waker());
     }
 
-    pub(super) fn read(&self, len: u64) {
+    /// Bytes came. `false`: a head that is not there yet has become too long.
+    pub(super) fn read(&self, len: u64) -> bool {
         let before = self.bytes_in.load(Ordering::Relaxed);
         self.bytes_in.store(before + len, Ordering::Release);
         if self.is_traced.load(Ordering::Acquire) {
             self.trace_read();
         }
         // Only what was there before counts: what hyper reads beyond a head is its one read-ahead.
-        if before > self.head_end_max.load(Ordering::Acquire) {
-            self.set(HEAD_TOO_LONG);
-            self.exchange.wake();
-        }
+        before <= self.head_end_max.load(Ordering::Acquire)
+    }
+
+    /// Whether a response is awaited whose head is not there.
+    pub(super) fn awaits_head(&self) -> bool {
+        self.awaits_head.load(Ordering::Acquire)
     }
 
     /// The peer sends no more.
@@ -200,7 +202,6 @@ impl Meter {
     pub(super) fn write_broke(&self, error: io::Error) {
         self.write_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         self.set(WRITE_BROKEN);
-        self.exchange.wake();
     }
 
     pub(super) fn flushed(&self) {

@@ -17,8 +17,7 @@ use super::plan::{Plan, says_close};
 use crate::body::{Live, Progress, ResponseBody, Upload, finish};
 use crate::config::Settings;
 use crate::conn::{Conn, Lease, Mark, Meter, Sender, Traced, read_buf_len_max};
-use crate::error::{Error, ErrorKind, LimitKind, TimeoutKind};
-use crate::limits::ANSWER_GRACE;
+use crate::error::{Error, ErrorKind, TimeoutKind};
 use crate::stats::CloseCause;
 use crate::trace::Trace;
 
@@ -72,7 +71,7 @@ pub(crate) async fn exchange(
         cancelled: plan.cancel.clone().map(|token| Box::pin(token.cancelled_owned())),
         hold: hold.map(|limit| Timer { limit, sleep: None }),
         header: settings.response_header_timeout.map(|limit| Timer { limit, sleep: None }),
-        answer: Timer { limit: ANSWER_GRACE, sleep: None },
+        is_told: listens || settings.response_header_timeout.is_some(),
         is_written: false,
     };
     let result = match lease.begin() {
@@ -143,7 +142,9 @@ fn fail(lease: Lease, plan: &Plan, (mark, can_repeat): (Mark, bool), why: Why) -
             let is_refused = is_unprocessed(&error);
             let error = match (conn.cause(), conn.meter.take_write_error()) {
                 (Some(cause), _) if cause != CloseCause::Timeout => Error::from_close(cause),
-                (_, Some(write_error)) if error.is_incomplete_message() => Error::from_write(write_error),
+                (_, Some(write_error)) if !error.is_parse() && !error.is_user() => {
+                    Error::from_write(write_error)
+                }
                 _ => Error::from_hyper(error),
             };
             (error, is_unsent, is_refused)
@@ -294,7 +295,8 @@ struct Watch<'a> {
     cancelled: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     hold: Option<Timer>,
     header: Option<Timer>,
-    answer: Timer,
+    /// Whether anything that the meter sees is waited for.
+    is_told: bool,
     is_written: bool,
 }
 
@@ -316,7 +318,9 @@ impl Watch<'_> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Error> {
-        self.meter.watch(cx);
+        if self.is_told {
+            self.meter.watch(cx);
+        }
         if let Some(upload) = self.upload {
             upload.watch(cx);
         }
@@ -327,13 +331,6 @@ impl Watch<'_> {
         }
         if !self.is_http1 {
             return self.poll_header_timeout(self.upload.is_none_or(Progress::has_ended), cx);
-        }
-        if self.meter.is_head_too_long() {
-            return Poll::Ready(Error::new(ErrorKind::Limit(LimitKind::ResponseHeader)));
-        }
-        if self.meter.is_write_broken() && self.answer.poll(cx).is_ready() {
-            let error = self.meter.take_write_error().map(Error::from_write);
-            return Poll::Ready(error.unwrap_or_else(|| Error::new(ErrorKind::ClosedByPeer)));
         }
         let has_head_left = self.meter.has_sent_since(self.mark) && !self.meter.is_write_blocked();
         if has_head_left
