@@ -1,8 +1,10 @@
-//! `cargo xtask interop`: a gate of ours, and clients that other people wrote.
+//! `cargo xtask interop`: ours, and what other people wrote.
 //!
-//! Starts the server example, lets every client make the same claims about it, and prints a table. What a claim
+//! `clients` starts the server example, lets every client make the same claims about it, and prints a table. What a claim
 //! means is decided by the drivers in `interop/js` and `interop/go` and by the script in `interop/golden`; here they
 //! are only run, in bounded time, and counted. Read next: `interop/drivers.rs`.
+//!
+//! `raft` lets a member of ours and one of etcd's send each other messages: `interop/raft.rs`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use anyhow::{Context, Result, bail};
 
 mod drivers;
 mod process;
+mod raft;
 mod server;
 mod table;
 
@@ -25,6 +28,8 @@ const BUILD_TIME: Duration = Duration::from_secs(1200);
 pub(crate) enum Interop {
     /// Lets third-party clients talk to a gate of ours.
     Clients(ClientsArgs),
+    /// Lets a member of ours and etcd's rafthttp send each other messages.
+    Raft(raft::RaftArgs),
 }
 
 /// What `interop clients` can be told.
@@ -46,10 +51,11 @@ impl Interop {
     ///
     /// # Errors
     ///
-    /// When a claim does not hold, a client cannot be had, or the server does not start.
+    /// When a claim does not hold, a client or peer cannot be had, or ours does not start.
     pub(crate) fn run(&self) -> Result<()> {
         match self {
             Self::Clients(args) => clients(args),
+            Self::Raft(args) => raft::run(args),
         }
     }
 }
@@ -57,7 +63,7 @@ impl Interop {
 fn clients(args: &ClientsArgs) -> Result<()> {
     let root = root()?;
     let server = if args.server.is_empty() {
-        Server::start(&build_server(&root)?)?
+        Server::start(&build_example(&root, "dunlin", "interop_server")?)?
     } else {
         Server::given(&args.server)?
     };
@@ -65,7 +71,7 @@ fn clients(args: &ClientsArgs) -> Result<()> {
 
     // The script goes first and alone; its row comes last, after the clients whose claims most rows share.
     let golden = if wanted(drivers::GOLDEN) { drivers::golden(&root, &server)? } else { Vec::new() };
-    let mut table = Table { rows: drivers::live(&root, &server, &wanted) };
+    let mut table = Table { heads: ["client", "server"], rows: drivers::live(&root, &server, &wanted) };
     table.rows.extend(golden);
     table.print();
     drop(server);
@@ -94,21 +100,21 @@ fn root() -> Result<PathBuf> {
     Ok(manifest.parent().context("xtask lies in the workspace")?.to_owned())
 }
 
-/// Builds the server under test and says where it is.
-fn build_server(root: &Path) -> Result<PathBuf> {
+/// Builds an example that is under test and says where it is.
+fn build_example(root: &Path, package: &str, name: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = std::process::Command::new(cargo);
     command.current_dir(root);
-    command.args(["build", "--package", "dunlin", "--example", "interop_server"]);
+    command.args(["build", "--package", package, "--example", name]);
     command.args(["--message-format", "json-render-diagnostics"]);
-    let built = process::run(command, BUILD_TIME).context("cannot build the server example")?;
+    let built = process::run(command, BUILD_TIME).with_context(|| format!("cannot build {name}"))?;
     if !built.is_success {
-        bail!("the server example does not build:\n{}", built.stderr);
+        bail!("{name} does not build:\n{}", built.stderr);
     }
     let messages =
         built.stdout.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut examples = messages.filter(|message| message["target"]["name"] == "interop_server");
+    let mut examples = messages.filter(|message| message["target"]["name"] == name);
     let example = examples.next_back();
     let executable = example.as_ref().and_then(|message| message["executable"].as_str());
-    Ok(executable.context("cargo does not name the server example")?.into())
+    Ok(executable.with_context(|| format!("cargo does not name {name}"))?.into())
 }

@@ -138,7 +138,12 @@ fn go_program(folder: &Path) -> PathBuf {
     folder.join("bin/nano-connector")
 }
 
-fn succeed(command: Command, name: &str) -> Result<()> {
+/// Runs what makes a client ready.
+///
+/// # Errors
+///
+/// What it said last, when it fails or takes too long.
+pub(super) fn succeed(command: Command, name: &str) -> Result<()> {
     let finished = process::run(command, PREPARE_TIME)?;
     if finished.is_success {
         return Ok(());

@@ -5,6 +5,12 @@
 pub(crate) enum Outcome {
     /// It held, and this is what was seen.
     Held(String),
+    /// It held so often, and this is what was seen.
+    Counted {
+        /// What the table shows.
+        count: String,
+        detail: String,
+    },
     /// It did not hold, and this is why.
     Failed(String),
 }
@@ -27,8 +33,10 @@ pub(crate) struct Row {
 }
 
 /// All clients against all servers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Table {
+    /// What stands above the clients and above the servers.
+    pub(crate) heads: [&'static str; 2],
     pub(crate) rows: Vec<Row>,
 }
 
@@ -39,9 +47,10 @@ impl Row {
         Self { client, server, cells: Vec::new(), missing: Some(why.to_owned()) }
     }
 
-    fn mark(&self, claim: &str) -> &'static str {
+    fn mark(&self, claim: &str) -> &str {
         match self.cells.iter().find(|cell| cell.claim == claim).map(|cell| &cell.outcome) {
             Some(Outcome::Held(_)) => "ok",
+            Some(Outcome::Counted { count, .. }) => count,
             Some(Outcome::Failed(_)) => "FAIL",
             None => "-",
         }
@@ -60,17 +69,25 @@ impl Table {
         claims
     }
 
-    /// The table, then a line for each failure and each client that was not run.
+    /// How wide the column of a claim is: as its name, and at least as the longest mark in it.
+    fn width(&self, claim: &str) -> usize {
+        self.rows.iter().map(|row| row.mark(claim).len()).chain([claim.len(), 4]).max().unwrap_or(0)
+    }
+
+    /// The table, then a line for each count, each failure and each client that was not run.
     pub(crate) fn render(&self) -> String {
         let claims = self.claims();
         let longest = |texts: &mut dyn Iterator<Item = &str>| texts.map(str::len).max().unwrap_or(0);
-        let client_len = longest(&mut self.rows.iter().map(|row| row.client.as_str())).max("client".len());
-        let server_len = longest(&mut self.rows.iter().map(|row| row.server.as_str())).max("server".len());
+        let client_len =
+            longest(&mut self.rows.iter().map(|row| row.client.as_str())).max(self.heads[0].len());
+        let server_len =
+            longest(&mut self.rows.iter().map(|row| row.server.as_str())).max(self.heads[1].len());
 
-        let mut text = format!("{:client_len$}  {:server_len$}", "client", "server");
+        let mut text = format!("{:client_len$}  {:server_len$}", self.heads[0], self.heads[1]);
         for claim in &claims {
-            text.push_str(&format!("  {claim:4}"));
+            text.push_str(&format!("  {claim:width$}", width = self.width(claim)));
         }
+        text.truncate(text.trim_end().len());
         text.push('\n');
         for row in &self.rows {
             text.push_str(&format!("{:client_len$}  {:server_len$}", row.client, row.server));
@@ -78,7 +95,7 @@ impl Table {
                 text.push_str("  not run");
             } else {
                 for claim in &claims {
-                    text.push_str(&format!("  {:width$}", row.mark(claim), width = claim.len().max(4)));
+                    text.push_str(&format!("  {:width$}", row.mark(claim), width = self.width(claim)));
                 }
             }
             text.truncate(text.trim_end().len());
@@ -86,15 +103,16 @@ impl Table {
         }
         for row in &self.rows {
             if let Some(why) = &row.missing {
-                text.push_str(&format!("\nnot run: {} on {}: {why}", row.client, row.server));
+                text.push_str(&format!("\nnot run: {}, {}: {why}", row.client, row.server));
             }
             for cell in &row.cells {
-                if let Outcome::Failed(why) = &cell.outcome {
-                    text.push_str(&format!(
-                        "\nFAIL: {} on {}, {}: {why}",
-                        row.client, row.server, cell.claim
-                    ));
-                }
+                let (kind, said) = match &cell.outcome {
+                    Outcome::Held(_) => continue,
+                    Outcome::Counted { count, detail } => (count.as_str(), detail),
+                    Outcome::Failed(why) => ("FAIL", why),
+                };
+                let (client, server, claim) = (&row.client, &row.server, &cell.claim);
+                text.push_str(&format!("\n{kind}: {client}, {server}, {claim}: {said}"));
             }
         }
         text
@@ -115,6 +133,7 @@ mod tests {
     fn a_table_shows_every_claim_and_says_why() {
         let cell = |claim: &str, outcome| Cell { claim: claim.to_owned(), outcome };
         let table = Table {
+            heads: ["client", "server"],
             rows: vec![
                 Row {
                     client: "a".into(),
@@ -128,7 +147,10 @@ mod tests {
                 Row {
                     client: "longer".into(),
                     server: "dict".into(),
-                    cells: vec![cell("push", Outcome::Held("fine".into()))],
+                    cells: vec![cell(
+                        "push",
+                        Outcome::Counted { count: "20/20".into(), detail: "in order".into() },
+                    )],
                     missing: None,
                 },
                 Row::missing("c", "dict", "no Go here"),
@@ -137,11 +159,12 @@ mod tests {
         let expected = "\
 client  server  handshake  kick  push
 a       plain   ok         FAIL  -
-longer  dict    -          -     ok
+longer  dict    -          -     20/20
 c       dict    not run
 
-FAIL: a on plain, kick: no reason
-not run: c on dict: no Go here";
+FAIL: a, plain, kick: no reason
+20/20: longer, dict, push: in order
+not run: c, dict: no Go here";
         assert_eq!(table.render(), expected);
     }
 }
