@@ -20,10 +20,13 @@ impl Scheme {
     /// The scheme of a URI; `None` when it has none or another.
     #[must_use]
     pub fn of(uri: &Uri) -> Option<Self> {
-        match uri.scheme_str()? {
-            scheme if scheme.eq_ignore_ascii_case("http") => Some(Self::Http),
-            scheme if scheme.eq_ignore_ascii_case("https") => Some(Self::Https),
-            _ => None,
+        let scheme = uri.scheme()?;
+        if *scheme == http::uri::Scheme::HTTP {
+            Some(Self::Http)
+        } else if *scheme == http::uri::Scheme::HTTPS {
+            Some(Self::Https)
+        } else {
+            None
         }
     }
 

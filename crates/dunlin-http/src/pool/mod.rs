@@ -27,7 +27,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::table::ConnId;
+pub(crate) use self::table::{ById, ConnId};
 use self::table::{Conns, IdleQueue};
 
 /// A request that wants a connection. Later ones are greater, so their order is that of the queue.

@@ -72,6 +72,42 @@ impl Conns {
     }
 }
 
+/// What else belongs to connections, by their ids.
+#[derive(Debug)]
+pub(crate) struct ById<T>(Vec<Option<(u64, T)>>);
+
+impl<T> Default for ById<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> ById<T> {
+    pub(crate) fn insert(&mut self, id: ConnId, value: T) {
+        if self.0.len() <= id.slot {
+            self.0.resize_with(id.slot + 1, || None);
+        }
+        if let Some(place) = self.0.get_mut(id.slot) {
+            *place = Some((id.number, value));
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut T> {
+        let (number, value) = self.0.get_mut(id.slot)?.as_mut()?;
+        (*number == id.number).then_some(value)
+    }
+
+    pub(crate) fn remove(&mut self, id: ConnId) -> Option<T> {
+        let place = self.0.get_mut(id.slot)?;
+        let taken = place.take_if(|(number, _)| *number == id.number);
+        taken.map(|(_, value)| value)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten().map(|(_, value)| value)
+    }
+}
+
 /// Idle connections, that which is idle for longest first. What is no longer idle is left in and passed over, so that a
 /// request that takes the newest connection costs nothing here; it is cleared out before it outgrows the rest.
 #[derive(Debug, Default)]

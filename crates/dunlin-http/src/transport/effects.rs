@@ -25,6 +25,8 @@ pub(super) struct Want {
     /// The waiter that asks, and what it gets at once.
     pub(super) asking: Option<WaiterId>,
     pub(super) settled: Option<Delivery>,
+    /// Whether it gets something at once, and does not wait.
+    pub(super) is_served: bool,
     /// Why the dial failed.
     pub(super) dial_error: Option<Error>,
     /// What is to be dialed for nobody, and how those dials will have gone.
@@ -73,7 +75,7 @@ impl Shared {
                     }
                 }
                 Action::Close { conn, cause } => {
-                    if let Some(entry) = state.conns.get_mut(&conn) {
+                    if let Some(entry) = state.conns.get_mut(conn) {
                         let (conn, sender) = (entry.conn.clone(), entry.sender.take());
                         effects.push(Effect::Close { conn, sender, cause });
                     }
@@ -108,7 +110,7 @@ impl Shared {
     }
 
     fn lease(&self, state: &mut State, id: ConnId, reuse: Reuse) -> Delivery {
-        let found = state.conns.get_mut(&id).and_then(|entry| {
+        let found = state.conns.get_mut(id).and_then(|entry| {
             let shared = entry.sender.as_ref().and_then(Sender::share);
             Some((entry.conn.clone(), shared.or_else(|| entry.sender.take())?))
         });
@@ -169,10 +171,10 @@ impl Shared {
 
 /// Tells a waiter what it gets: by the way back if it is the one that asks.
 fn settle(state: &mut State, waiter: WaiterId, delivery: Delivery, want: &mut Want, effects: &mut Effects) {
-    if let Some(waiting) = state.waiters.remove(&waiter) {
-        effects.push(Effect::Tell(waiting.tell, delivery, waiting.order.map(Box::new)));
-    } else if want.asking == Some(waiter) {
+    if want.asking == Some(waiter) && want.is_served {
         want.settled = Some(delivery);
+    } else if let Some(waiting) = state.waiters.remove(&waiter) {
+        effects.push(Effect::Tell(waiting.tell, delivery, waiting.order.map(Box::new)));
     } else {
         // It went while it was served: its lease goes back when it is dropped, outside of the lock.
         let (tell, _) = oneshot::channel();

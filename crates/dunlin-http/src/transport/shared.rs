@@ -18,7 +18,7 @@ use crate::dial::{Dialer, Order};
 use crate::error::{Error, ErrorKind};
 use crate::key::ConnKey;
 use crate::limits::HTTP2_STREAMS_BEFORE_SETTINGS;
-use crate::pool::{Action, ConnId, Event, Opened, Pool, WaiterId};
+use crate::pool::{Action, ById, ConnId, Event, Opened, Pool, WaiterId};
 use crate::stats::{CloseCause, PoolStats};
 
 pub(super) type Delivery = Result<Lease, Error>;
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
 
 pub(super) struct State {
     pub(super) pool: Pool<ConnKey>,
-    pub(super) conns: HashMap<ConnId, Entry, RandomState>,
+    pub(super) conns: ById<Entry>,
     pub(super) waiters: HashMap<WaiterId, Waiting, RandomState>,
     pub(super) dials: HashMap<ConnId, Dialing, RandomState>,
     /// When the sweeper looks next; `None` while there is none.
@@ -73,7 +73,7 @@ impl Shared {
         Arc::new_cyclic(|me| Self {
             state: Mutex::new(State {
                 pool: Pool::new(settings.pool.clone()),
-                conns: HashMap::default(),
+                conns: ById::default(),
                 waiters: HashMap::default(),
                 dials: HashMap::default(),
                 sweeps_at: None,
@@ -108,7 +108,7 @@ impl Shared {
             Action::Deliver { waiter: served, .. } | Action::Refuse { waiter: served } => *served == waiter,
             _ => false,
         });
-        let mut want = Want { asking: Some(waiter), ..Want::default() };
+        let mut want = Want { asking: Some(waiter), is_served: is_settled, ..Want::default() };
         let mut told = None;
         if !is_settled {
             let (tell, receiver) = oneshot::channel();
@@ -231,7 +231,7 @@ impl Home for Shared {
         let id = conn.id;
         let mut state = self.lock();
         let mut unused = Some(sender);
-        let Some(entry) = state.conns.get_mut(&id) else {
+        let Some(entry) = state.conns.get_mut(id) else {
             // It was closed under the exchange; the pool knows that by now.
             drop(state);
             return reuse.and(Err(conn.cause_of_end()));
@@ -251,7 +251,7 @@ impl Home for Shared {
         let cause = conn.cause_of_end();
         let mut state = self.lock();
         // A connection that was closed before it was known is a dial that failed.
-        let Some(entry) = state.conns.remove(&conn.id) else { return };
+        let Some(entry) = state.conns.remove(conn.id) else { return };
         self.drive(state, Event::Closed { conn: conn.id, cause }, Want::default());
         drop(entry);
         tracing::debug!(target: "dunlin_http::pool", conn = conn.info.id, key = %conn.info.key, %cause, "closed");
