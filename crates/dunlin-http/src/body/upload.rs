@@ -50,19 +50,18 @@ impl Source {
 
     /// The body of one attempt.
     pub(crate) fn attempt(&self, progress: Option<&Arc<Progress>>) -> Upload {
-        let progress = progress.cloned();
-        let body = match self {
-            Self::Empty => What::Empty,
+        let what = match self {
+            Self::Empty => return Upload(None),
             Self::Bytes(bytes) => What::Bytes(Some(bytes.clone())),
             Self::Stream(stream) => What::Stream(stream.clone()),
             Self::Replay(make) => What::Stream(Arc::new(Mutex::new(Stream { body: make(), is_read: false }))),
         };
-        let upload = Upload { body, progress };
+        let outgoing = Outgoing { what, progress: progress.cloned() };
         // hyper never reads such a body.
-        if upload.is_end_stream() {
-            upload.end();
+        if outgoing.what.is_at_end() {
+            outgoing.end();
         }
-        upload
+        Upload(Some(Box::new(outgoing)))
     }
 }
 
@@ -136,22 +135,34 @@ impl Progress {
 #[error("the response came before the end of the request")]
 pub(crate) struct Stopped;
 
-/// The body of one attempt, as hyper reads it.
-pub(crate) struct Upload {
-    body: What,
+/// The body of one attempt, as hyper reads it. Most requests have none, and are moved about a lot: so it is small.
+pub(crate) struct Upload(Option<Box<Outgoing>>);
+
+struct Outgoing {
+    what: What,
     progress: Option<Arc<Progress>>,
 }
 
 enum What {
-    Empty,
     Bytes(Option<Bytes>),
     Stream(Arc<Mutex<Stream>>),
 }
 
-impl Upload {
+impl Outgoing {
     fn end(&self) {
         if let Some(progress) = &self.progress {
             progress.end();
+        }
+    }
+}
+
+impl What {
+    fn is_at_end(&self) -> bool {
+        match self {
+            Self::Bytes(bytes) => bytes.is_none(),
+            Self::Stream(stream) => {
+                stream.lock().unwrap_or_else(PoisonError::into_inner).body.is_end_stream()
+            }
         }
     }
 }
@@ -164,7 +175,7 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = &mut *self;
+        let Some(this) = self.0.as_deref_mut() else { return Poll::Ready(None) };
         if let Some(progress) = &this.progress {
             match progress.poll_leave(cx) {
                 Poll::Ready(Ok(())) => {}
@@ -174,8 +185,7 @@ impl Body for Upload {
             // A body that reads for ever would otherwise not see that it is to stop.
             progress.body.register(cx.waker());
         }
-        let (polled, is_last) = match &mut this.body {
-            What::Empty => (Poll::Ready(None), true),
+        let (polled, is_last) = match &mut this.what {
             What::Bytes(bytes) => (Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))), true),
             What::Stream(stream) => {
                 let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
@@ -192,20 +202,16 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.body {
-            What::Empty | What::Bytes(None) => true,
-            What::Bytes(Some(_)) => false,
-            What::Stream(stream) => {
-                stream.lock().unwrap_or_else(PoisonError::into_inner).body.is_end_stream()
-            }
-        }
+        self.0.as_ref().is_none_or(|outgoing| outgoing.what.is_at_end())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.body {
-            What::Empty | What::Bytes(None) => SizeHint::with_exact(0),
-            What::Bytes(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            What::Stream(stream) => stream.lock().unwrap_or_else(PoisonError::into_inner).body.size_hint(),
+        match self.0.as_ref().map(|outgoing| &outgoing.what) {
+            None | Some(What::Bytes(None)) => SizeHint::with_exact(0),
+            Some(What::Bytes(Some(bytes))) => SizeHint::with_exact(bytes.len() as u64),
+            Some(What::Stream(stream)) => {
+                stream.lock().unwrap_or_else(PoisonError::into_inner).body.size_hint()
+            }
         }
     }
 }
