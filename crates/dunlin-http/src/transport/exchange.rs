@@ -45,12 +45,11 @@ pub(crate) async fn exchange(
     let can_repeat = lease.reuse.is_reused && plan.body.can_be_sent_again();
     let failed =
         |error: Error| Failure { error: error.to(&conn.info.key), may_retry: false, is_refused: false };
-    let head = plan.head(is_http1, can_repeat).map_err(failed)?;
-    let method = head.method.clone();
     let hold = settings.expect_continue_timeout.filter(|_| plan.expects_continue && is_http1);
     let upload = (!plan.body.is_empty())
         .then(|| Arc::new(if hold.is_some() { Progress::held() } else { Progress::default() }));
-    let mut request = Request::from_parts(head, plan.body.attempt(upload.as_ref()));
+    let body = plan.body.attempt(upload.as_ref());
+    let mut request = plan.request((is_http1, can_repeat), body).map_err(failed)?;
     let listens = plan.trace.is_some() || hold.is_some();
     let is_broken_off = listens.then(|| listen(&mut request, plan, upload.as_ref(), &conn));
     if let Some(cause) = plan.closes {
@@ -93,7 +92,7 @@ pub(crate) async fn exchange(
     };
     watch.tell_written();
     conn.meter.got_head();
-    match look_at_head(plan, &mut lease, (&method, upload.as_deref()), &mut response) {
+    match look_at_head(plan, &mut lease, upload.as_deref(), &mut response) {
         Next::Upgraded => lease.detach(),
         Next::Ended => finish(lease, upload.as_deref(), plan.trace.as_deref()).await,
         Next::Body => {
@@ -245,10 +244,10 @@ enum Next {
 fn look_at_head(
     plan: &Plan,
     lease: &mut Lease,
-    (method, upload): (&Method, Option<&Progress>),
+    upload: Option<&Progress>,
     response: &mut Response<Incoming>,
 ) -> Next {
-    let is_http1 = lease.conn.is_http1();
+    let (is_http1, method) = (lease.conn.is_http1(), plan.method());
     if let Some(trace) = plan.trace.as_ref().filter(|_| !is_http1) {
         trace.got_first_response_byte();
     }

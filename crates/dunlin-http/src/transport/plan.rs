@@ -8,7 +8,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 use tokio_util::sync::CancellationToken;
 
-use crate::body::{RequestBody, Source};
+use crate::body::{RequestBody, Source, Upload};
 use crate::config::Settings;
 use crate::dial::{Dialer, Order, Route, Target};
 use crate::error::{Error, ErrorKind, InvalidRequest};
@@ -32,8 +32,8 @@ pub(crate) struct Plan {
     pub(crate) expects_continue: bool,
     /// Why it asks for its connection to be closed after it, if it does.
     pub(crate) closes: Option<CloseCause>,
-    /// `None` once an attempt took it that will be the last.
-    head: Option<Parts>,
+    /// What later attempts need is copied for an attempt, not taken.
+    head: Parts,
     detour: Option<Box<Detour>>,
     /// What a dial is told of the request. It is copied before the pool is asked, since that runs its user's code.
     values: Arc<Extensions>,
@@ -96,7 +96,7 @@ impl Plan {
             trace: trace.or_else(|| settings.trace.clone()),
             key,
             body,
-            head: Some(head),
+            head,
             detour,
             values,
         })
@@ -122,41 +122,61 @@ impl Plan {
         }
     }
 
-    /// The head of one attempt, in the form that its protocol wants. It is kept for another attempt if `keeps`.
-    pub(crate) fn head(&mut self, is_http1: bool, keeps: bool) -> Result<Parts, Error> {
-        let kept = if keeps { self.head.clone() } else { self.head.take() };
-        let Some(mut head) = kept else { return Err(Error::new(ErrorKind::ClosedByPeer)) };
-        if !is_http1 {
-            head.version = Version::HTTP_2;
-            head.uri = self.uri_as_asked(head.uri, head.headers.get(HOST));
-            head.headers.remove(HOST);
-            head.headers.remove(CONNECTION);
-            return Ok(head);
+    /// The method that is asked for.
+    pub(crate) const fn method(&self) -> &Method {
+        &self.head.method
+    }
+
+    /// The request of one attempt, in the form that its protocol wants. `keeps`: another attempt may come.
+    pub(crate) fn request(
+        &mut self,
+        (is_http1, keeps): (bool, bool),
+        body: Upload,
+    ) -> Result<Request<Upload>, Error> {
+        let mut request = Request::new(body);
+        *request.uri_mut() = self.uri(is_http1);
+        request.method_mut().clone_from(&self.head.method);
+        if keeps {
+            request.headers_mut().clone_from(&self.head.headers);
+            request.extensions_mut().clone_from(&self.head.extensions);
+        } else {
+            *request.headers_mut() = std::mem::take(&mut self.head.headers);
+            *request.extensions_mut() = std::mem::take(&mut self.head.extensions);
         }
-        head.version = Version::HTTP_11;
+        if !is_http1 {
+            *request.version_mut() = Version::HTTP_2;
+            request.headers_mut().remove(HOST);
+            request.headers_mut().remove(CONNECTION);
+            return Ok(request);
+        }
         // Only now, so that the head that is kept has no header of ours to copy.
-        if !head.headers.contains_key(HOST) {
+        if !request.headers().contains_key(HOST) {
             let invalid = || Error::new(ErrorKind::InvalidRequest(InvalidRequest::Host));
-            head.headers.insert(HOST, host_header(self.origin()).ok_or_else(invalid)?);
+            request.headers_mut().insert(HOST, host_header(self.origin()).ok_or_else(invalid)?);
+        }
+        Ok(request)
+    }
+
+    fn uri(&self, is_http1: bool) -> Uri {
+        let connect = self.detour.as_ref().and_then(|detour| detour.connect.as_ref());
+        if let Some(authority) = connect.filter(|_| is_http1) {
+            return Uri::from(authority.clone());
         }
         let is_shared_proxy =
             self.proxy().is_some_and(|(route, origin)| route.takes_requests_for(origin.scheme()));
-        if let Some(authority) = self.detour.as_ref().and_then(|detour| detour.connect.as_ref()) {
-            head.uri = Uri::from(authority.clone());
-        } else if is_shared_proxy {
-            head.uri = self.uri_as_asked(head.uri, head.headers.get(HOST));
-        } else {
-            let path = head.uri.into_parts().path_and_query;
-            head.uri = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
+        if !is_http1 || is_shared_proxy {
+            return self.uri_as_asked();
         }
-        Ok(head)
+        let path = self.head.uri.path_and_query();
+        Uri::from(path.cloned().unwrap_or_else(|| PathAndQuery::from_static("/")))
     }
 
     /// The URI with the host that the request names for its server, and without user and password.
-    fn uri_as_asked(&self, uri: Uri, host: Option<&HeaderValue>) -> Uri {
+    fn uri_as_asked(&self) -> Uri {
+        let host = self.head.headers.get(HOST);
         let asked = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
         let canonical = Target::of_key(self.origin()).uri();
-        let mut parts = uri.into_parts();
+        let mut parts = self.head.uri.clone().into_parts();
         parts.authority = asked.or_else(|| canonical.authority().cloned());
         // It is made of parts that were parts of a URI.
         Uri::from_parts(parts).unwrap_or(canonical)
