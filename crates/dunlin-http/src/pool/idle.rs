@@ -13,7 +13,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         &mut self,
         now: Instant,
         host: usize,
-        actions: &mut Actions<K>,
+        actions: &mut Actions,
     ) -> Option<(ConnId, Reuse)> {
         loop {
             let id = self.pick(host)?;
@@ -58,12 +58,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     /// Offers a connection to those who wait, and keeps it if nobody takes it. `Err`: it is not to be kept.
-    pub(super) fn keep(
-        &mut self,
-        now: Instant,
-        id: ConnId,
-        actions: &mut Actions<K>,
-    ) -> Result<(), CloseCause> {
+    pub(super) fn keep(&mut self, now: Instant, id: ConnId, actions: &mut Actions) -> Result<(), CloseCause> {
         if !self.config.keeps_alive {
             return Err(CloseCause::KeepAlivesDisabled);
         }
@@ -95,7 +90,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     /// Serves those who wait longest with what room the connection has.
-    pub(super) fn serve_waiters(&mut self, id: ConnId, actions: &mut Actions<K>) {
+    pub(super) fn serve_waiters(&mut self, id: ConnId, actions: &mut Actions) {
         while let Some(waiter) = self.next_waiter(id)
             && self.has_room(id)
         {
@@ -176,7 +171,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     /// Closes what has been idle for too long or is too old.
-    pub(super) fn tick(&mut self, now: Instant, actions: &mut Actions<K>) {
+    pub(super) fn tick(&mut self, now: Instant, actions: &mut Actions) {
         if let Some(timeout) = self.config.idle_timeout {
             while let Some((since, id)) = self.idle.first()
                 && now.saturating_duration_since(since) >= timeout

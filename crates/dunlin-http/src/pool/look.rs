@@ -38,4 +38,11 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     pub(crate) fn retired(&self, id: ConnId) -> Option<CloseCause> {
         self.conns.get(id).and_then(|conn| conn.retired)
     }
+
+    /// What a connection is for.
+    #[cfg(test)]
+    pub(super) fn key_of(&self, id: ConnId) -> K {
+        let host = self.conns.get(id).map(|conn| conn.host);
+        host.and_then(|host| self.keys.get(host)).map(|state| state.key.clone()).expect("it is known")
+    }
 }

@@ -95,7 +95,7 @@ pub(crate) struct Opened {
 
 /// What must be done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Action<K> {
+pub(crate) enum Action {
     /// The waiter gets this connection; an exchange begins.
     Deliver { waiter: WaiterId, conn: ConnId, reuse: Reuse },
     /// The waiter gets the error of this connection's dial.
@@ -103,7 +103,7 @@ pub(crate) enum Action<K> {
     /// The waiter is turned away: too many wait.
     Refuse { waiter: WaiterId },
     /// Dial. Answer with [`Event::Dialed`] or [`Event::DialFailed`].
-    Dial { conn: ConnId, key: K, waiter: Option<WaiterId> },
+    Dial { conn: ConnId, waiter: Option<WaiterId> },
     /// Give the dial up. Answer with [`Event::DialFailed`], or with [`Event::Dialed`] if it was too late.
     AbortDial { conn: ConnId },
     /// Close. Answer with [`Event::Closed`].
@@ -111,7 +111,7 @@ pub(crate) enum Action<K> {
 }
 
 /// Mostly none, one or two.
-pub(crate) type Actions<K> = SmallVec<[Action<K>; 2]>;
+pub(crate) type Actions = SmallVec<[Action; 2]>;
 
 /// What a delivered connection did before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -201,7 +201,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     /// Takes in what happened and says what must be done, in order.
-    pub(crate) fn step(&mut self, now: Instant, event: Event<K>) -> Actions<K> {
+    pub(crate) fn step(&mut self, now: Instant, event: Event<K>) -> Actions {
         let mut actions = Actions::new();
         match event {
             Event::Checkout { waiter, key } => self.checkout(now, waiter, key, &mut actions),

@@ -9,7 +9,7 @@ use crate::limits::QUIET_HOSTS_MAX;
 use crate::stats::{CloseCause, ConnStats};
 
 impl<K: Hash + Eq + Clone> Pool<K> {
-    pub(super) fn checkout(&mut self, now: Instant, waiter: WaiterId, key: K, actions: &mut Actions<K>) {
+    pub(super) fn checkout(&mut self, now: Instant, waiter: WaiterId, key: K, actions: &mut Actions) {
         self.keeps_nothing = false;
         let host = self.host_of(key);
         if let Some((conn, reuse)) = self.take_idle(now, host, actions) {
@@ -28,7 +28,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         self.fill_dials(host, actions);
     }
 
-    pub(super) fn cancelled(&mut self, waiter: WaiterId, actions: &mut Actions<K>) {
+    pub(super) fn cancelled(&mut self, waiter: WaiterId, actions: &mut Actions) {
         let Some(Waiter { host, dial }) = self.forget_waiter(waiter) else { return };
         // The dial made for it goes on for whoever comes next, unless it is to be given up and nobody else waits.
         let is_wanted = self.config.on_cancel_dial == OnCancelDial::Keep
@@ -44,7 +44,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         self.rest(host);
     }
 
-    pub(super) fn dialed(&mut self, now: Instant, id: ConnId, opened: Opened, actions: &mut Actions<K>) {
+    pub(super) fn dialed(&mut self, now: Instant, id: ConnId, opened: Opened, actions: &mut Actions) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Phase::Dialing { waiter, .. } = conn.phase else { return };
         conn.phase = Phase::Open;
@@ -68,7 +68,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         }
     }
 
-    pub(super) fn dial_failed(&mut self, id: ConnId, actions: &mut Actions<K>) {
+    pub(super) fn dial_failed(&mut self, id: ConnId, actions: &mut Actions) {
         let Some(Conn { phase: Phase::Dialing { waiter, .. }, host, .. }) = self.conns.get(id) else {
             return;
         };
@@ -88,7 +88,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         now: Instant,
         id: ConnId,
         reuse: Result<(), CloseCause>,
-        actions: &mut Actions<K>,
+        actions: &mut Actions,
     ) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.phase != Phase::Open || conn.exchanges == 0 {
@@ -105,7 +105,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         }
     }
 
-    pub(super) fn retire(&mut self, id: ConnId, cause: CloseCause, actions: &mut Actions<K>) {
+    pub(super) fn retire(&mut self, id: ConnId, cause: CloseCause, actions: &mut Actions) {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.phase == Phase::Open) else { return };
         conn.retired.get_or_insert(cause);
         let (host, is_free, is_shared) = (conn.host, conn.exchanges == 0, conn.streams_max.is_some());
@@ -118,7 +118,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         }
     }
 
-    pub(super) fn closed(&mut self, id: ConnId, cause: CloseCause, actions: &mut Actions<K>) {
+    pub(super) fn closed(&mut self, id: ConnId, cause: CloseCause, actions: &mut Actions) {
         let Some(conn) = self.conns.get(id) else { return };
         if matches!(conn.phase, Phase::Dialing { .. }) {
             return self.dial_failed(id, actions);
@@ -130,7 +130,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         self.free_slot(host, actions);
     }
 
-    pub(super) fn streams_changed(&mut self, id: ConnId, streams_max: usize, actions: &mut Actions<K>) {
+    pub(super) fn streams_changed(&mut self, id: ConnId, streams_max: usize, actions: &mut Actions) {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.phase == Phase::Open) else { return };
         conn.streams_max = Some(streams_max);
         if conn.retired.is_none() {
@@ -138,7 +138,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         }
     }
 
-    pub(super) fn close_idle(&mut self, actions: &mut Actions<K>) {
+    pub(super) fn close_idle(&mut self, actions: &mut Actions) {
         self.keeps_nothing = true;
         for id in self.idle.ids(&self.conns) {
             self.retire(id, CloseCause::CloseIdle, actions);
@@ -155,7 +155,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         actions.extend(orphans.into_iter().map(|conn| Action::AbortDial { conn }));
     }
 
-    pub(super) fn warm(&mut self, key: K, count: usize, actions: &mut Actions<K>) {
+    pub(super) fn warm(&mut self, key: K, count: usize, actions: &mut Actions) {
         self.keeps_nothing = false;
         let host = self.host_of(key);
         let wanted = count.min(self.idle_max_of_host()).min(self.config.max_idle.unwrap_or(usize::MAX));
@@ -173,7 +173,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     /// Gives leave to dial to those who wait for it, in order, as far as slots go.
-    fn fill_dials(&mut self, host: usize, actions: &mut Actions<K>) {
+    fn fill_dials(&mut self, host: usize, actions: &mut Actions) {
         while self.may_dial(host) {
             let Some(waiter) = self.keys.get_mut(host).and_then(|state| state.dial_waiters.pop_first())
             else {
@@ -194,10 +194,9 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         self.config.max_conns_per_host.is_none_or(|max| open < max.get())
     }
 
-    fn dial(&mut self, host: usize, waiter: Option<WaiterId>, actions: &mut Actions<K>) {
+    fn dial(&mut self, host: usize, waiter: Option<WaiterId>, actions: &mut Actions) {
         let Some(state) = self.keys.get_mut(host) else { return };
         state.open += 1;
-        let key = state.key.clone();
         self.wake(host);
         let id = self.conns.insert(Conn {
             host,
@@ -212,11 +211,11 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         if let Some(waiting) = waiter.and_then(|waiter| self.waiters.get_mut(&waiter)) {
             waiting.dial = Some(id);
         }
-        actions.push(Action::Dial { conn: id, key, waiter });
+        actions.push(Action::Dial { conn: id, waiter });
     }
 
     /// Begins an exchange of a waiter on a connection.
-    pub(super) fn deliver(&mut self, id: ConnId, waiter: WaiterId, reuse: Reuse, actions: &mut Actions<K>) {
+    pub(super) fn deliver(&mut self, id: ConnId, waiter: WaiterId, reuse: Reuse, actions: &mut Actions) {
         self.forget_waiter(waiter);
         self.begin_exchange(id);
         if reuse.is_reused {
@@ -226,7 +225,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
     }
 
     /// Tells the shell to close; the slot stays taken until it has.
-    pub(super) fn close(&mut self, id: ConnId, cause: CloseCause, actions: &mut Actions<K>) {
+    pub(super) fn close(&mut self, id: ConnId, cause: CloseCause, actions: &mut Actions) {
         self.unlist(id);
         if let Some(conn) = self.conns.get_mut(id) {
             conn.phase = Phase::Closing;
@@ -235,7 +234,7 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         }
     }
 
-    fn free_slot(&mut self, host: usize, actions: &mut Actions<K>) {
+    fn free_slot(&mut self, host: usize, actions: &mut Actions) {
         if let Some(state) = self.keys.get_mut(host) {
             debug_assert!(state.open > 0, "a slot was freed twice");
             state.open = state.open.saturating_sub(1);

@@ -15,7 +15,6 @@ use super::tasks;
 use crate::conn::{Conn, Lease, Sender};
 use crate::dial::Order;
 use crate::error::{Error, ErrorKind, LimitKind};
-use crate::key::ConnKey;
 use crate::pool::{Action, Actions, ConnId, Reuse, WaiterId};
 use crate::stats::CloseCause;
 
@@ -49,7 +48,7 @@ pub(super) type Effects = SmallVec<[Effect; 1]>;
 
 impl Shared {
     /// Finds what the actions stand for.
-    pub(super) fn carry_out(&self, state: &mut State, actions: Actions<ConnKey>, want: &mut Want) -> Effects {
+    pub(super) fn carry_out(&self, state: &mut State, actions: Actions, want: &mut Want) -> Effects {
         let mut effects = Effects::new();
         for action in actions {
             match action {
@@ -65,7 +64,7 @@ impl Shared {
                     let error = Error::new(ErrorKind::Limit(LimitKind::Waiting));
                     settle(state, waiter, Err(error), want, &mut effects);
                 }
-                Action::Dial { conn, waiter, .. } => {
+                Action::Dial { conn, waiter } => {
                     let spawn = self.begin_dial(state, conn, waiter, want);
                     effects.extend(spawn);
                 }

@@ -72,8 +72,9 @@ impl Rig {
                 Action::Deliver { waiter, conn, reuse } => self.serve(waiter, Served::By(conn, reuse)),
                 Action::Fail { waiter, conn } => self.serve(waiter, Served::Failed(conn)),
                 Action::Refuse { waiter } => self.serve(waiter, Served::Refused),
-                Action::Dial { conn, key, .. } => {
+                Action::Dial { conn, .. } => {
                     self.dialing.push(conn);
+                    let key = self.pool.key_of(conn);
                     assert!(self.key_of.insert(conn, key).is_none(), "{conn:?} was dialed twice");
                 }
                 Action::AbortDial { conn } => self.aborted.push(conn),
