@@ -40,7 +40,7 @@ pub use codec::{
 };
 pub use config::Critical;
 pub use limits::RaftLimits;
-pub use net::link::PeerTraffic;
+pub use net::metrics::PeerTraffic;
 pub use net::server::AnswerBody;
 pub use net::snapshot::{Snapshot, file_name as snapshot_file_name};
 pub use net::tls::PeerTls;

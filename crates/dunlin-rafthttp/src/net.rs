@@ -6,11 +6,12 @@
 //! - `reader.rs` reads ours from the peers, `pipeline.rs` posts single messages, `snapshot.rs` whole snapshots.
 //! - `probing.rs` asks the peers whether they are there.
 //! - `tls.rs` knows who a peer can prove to be.
-//! - `link.rs` is what they share of one peer, `inbox.rs` what came from it and waits for Raft.
+//! - `metrics.rs` counts; `link.rs` is what they share of one peer, `inbox.rs` what came from it and waits for Raft.
 
 pub(crate) mod headers;
 pub(crate) mod inbox;
 pub(crate) mod link;
+pub(crate) mod metrics;
 pub(crate) mod outgoing;
 pub(crate) mod pipeline;
 pub(crate) mod probing;

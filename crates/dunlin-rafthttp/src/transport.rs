@@ -16,7 +16,8 @@ use crate::core::{
     ServerVersion, Strangers, UrlError,
 };
 use crate::limits::{RaftLimits, STOP_TIMEOUT};
-use crate::net::link::{Link, PeerTraffic};
+use crate::net::link::Link;
+use crate::net::metrics::PeerTraffic;
 use crate::net::server::{AnswerBody, answer};
 use crate::net::snapshot::{self, Snapshot};
 use crate::net::tls::{Identity, PeerTls};

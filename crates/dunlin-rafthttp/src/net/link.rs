@@ -1,6 +1,6 @@
 //! What the shells of one peer share: its state machine behind a lock, its URLs, its clients, its end.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::inbox::Inbox;
+use super::metrics::Traffic;
 use crate::config::Node;
 use crate::core::{
     Attached, Channel, MemberId, Outcome, Peer, PeerUrls, ProbeLook, Report, Reports, StreamKind,
@@ -30,62 +31,13 @@ pub(crate) struct Link {
     /// A worker of the pipeline has something to do.
     pub(crate) posts: Notify,
     pub(crate) traffic: Traffic,
+    was_active: AtomicBool,
     /// Remotes are not reported on: Raft does not know them.
     pub(crate) is_remote: bool,
     peer: Mutex<Peer>,
     urls: Mutex<PeerUrls>,
     probed: Mutex<Option<ProbeLook>>,
     wakers: [AtomicWaker; 2],
-}
-
-/// What went to and came from one peer since it was added.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic {
-    sent_bytes: AtomicU64,
-    received_bytes: AtomicU64,
-    sent_failures: AtomicU64,
-    received_failures: AtomicU64,
-}
-
-impl Traffic {
-    pub(crate) fn sent(&self, bytes: usize) {
-        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn received(&self, bytes: usize) {
-        self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn not_sent(&self) {
-        self.sent_failures.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn not_received(&self) {
-        self.received_failures.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn look(&self) -> PeerTraffic {
-        PeerTraffic {
-            sent_bytes: self.sent_bytes.load(Ordering::Relaxed),
-            received_bytes: self.received_bytes.load(Ordering::Relaxed),
-            sent_failures: self.sent_failures.load(Ordering::Relaxed),
-            received_failures: self.received_failures.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// What went to and came from one peer since it was added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct PeerTraffic {
-    /// Bytes of messages that were handed to its connections, heartbeats of the link included.
-    pub sent_bytes: u64,
-    /// Bytes of messages that came from it.
-    pub received_bytes: u64,
-    /// Messages that were dropped or not taken.
-    pub sent_failures: u64,
-    /// Messages that came and were not given to Raft.
-    pub received_failures: u64,
 }
 
 /// The connections to one peer: an endless stream, short posts and long ones must not wait for each other.
@@ -111,7 +63,8 @@ impl Link {
             stop: node.stop.child_token(),
             tasks: TaskTracker::new(),
             posts: Notify::new(),
-            traffic: Traffic::default(),
+            traffic: Traffic::new((!is_remote).then_some((node.config.id, id))),
+            was_active: AtomicBool::new(false),
             is_remote,
             peer: Mutex::new(Peer::new(node.config.peer)),
             urls: Mutex::new(urls),
@@ -151,12 +104,49 @@ impl Link {
         let (attached, reports) = self.peer().handle_attach(Instant::now(), kind);
         self.waker(kind).wake();
         self.report(&reports);
+        self.status_changed(Channel::Stream(kind), "");
         attached
     }
 
     pub(crate) fn detach(&self, attached: Attached, lost: usize, reason: &str) {
         let reports = self.peer().handle_detach(Instant::now(), attached, lost, reason);
         self.report(&reports);
+        self.status_changed(Channel::Stream(attached.kind()), reason);
+    }
+
+    /// One of our streams is read, or why it is not.
+    pub(crate) fn reading(&self, kind: StreamKind, result: Result<(), &str>) {
+        let channel = Channel::Reader(kind);
+        let mut peer = self.peer();
+        match result {
+            Ok(()) => peer.status_mut().handle_active(Instant::now(), channel),
+            Err(reason) => peer.status_mut().handle_failed(Instant::now(), channel, reason),
+        };
+        drop(peer);
+        self.status_changed(channel, result.err().unwrap_or_default());
+    }
+
+    /// One of our streams was ended by the peer, which is no fault.
+    pub(crate) fn stopped_reading(&self, kind: StreamKind) {
+        self.peer().status_mut().handle_closed(Channel::Reader(kind));
+        self.status_changed(Channel::Reader(kind), "the peer ended its stream");
+    }
+
+    /// Tells when the peer came or went, by whatever channel just changed.
+    fn status_changed(&self, channel: Channel, reason: &str) {
+        if self.is_remote {
+            return;
+        }
+        let is_active = self.peer().status().active_since().is_some();
+        if self.was_active.swap(is_active, Ordering::AcqRel) == is_active {
+            return;
+        }
+        self.traffic.active(is_active);
+        if is_active {
+            tracing::info!(peer = %self.id, %channel, "peer became active");
+        } else {
+            tracing::warn!(peer = %self.id, %channel, reason, "peer became inactive");
+        }
     }
 
     /// A post of a message ended.
@@ -166,6 +156,7 @@ impl Link {
         }
         let reports = self.peer().handle_posted(Instant::now(), channel, message, result);
         self.report(&reports);
+        self.status_changed(channel, result.err().unwrap_or_default());
     }
 
     pub(crate) fn report(&self, reports: &Reports) {
@@ -195,6 +186,9 @@ impl Link {
 
     /// What is known by the last probe.
     pub(crate) fn set_probed(&self, look: ProbeLook) {
+        if let Some(round_trip) = look.round_trip {
+            self.traffic.round_trip(round_trip);
+        }
         *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(look);
     }
 

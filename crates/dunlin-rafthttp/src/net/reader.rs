@@ -3,7 +3,6 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use dunlin_http::ResponseBody;
@@ -55,16 +54,11 @@ fn note(link: &Link, kind: StreamKind, url: &Uri, end: &StreamEnd) {
     let channel = Channel::Reader(kind);
     let reason = Chain(end).to_string();
     match end {
-        StreamEnd::Ended => {
-            link.peer().status_mut().handle_closed(channel);
-        }
+        StreamEnd::Ended => link.stopped_reading(kind),
         StreamEnd::Refused(PeerRefusal::UnsupportedStream(_)) => link.url_failed(url),
         _ => {
             link.url_failed(url);
-            let went_away = link.peer().status_mut().handle_failed(Instant::now(), channel, &reason);
-            if went_away {
-                tracing::warn!(peer = %link.id, %channel, reason, "peer became inactive");
-            }
+            link.reading(kind, Err(&reason));
         }
     }
     if let StreamEnd::Refused(PeerRefusal::Removed) = end {
@@ -77,10 +71,7 @@ async fn read_once(link: &Arc<Link>, kind: StreamKind, url: &Uri, redial: &mut R
     match open(link, kind, url).await {
         Ok(body) => {
             redial.handle_success();
-            let came_back = link.peer().status_mut().handle_active(Instant::now(), Channel::Reader(kind));
-            if came_back {
-                tracing::info!(peer = %link.id, "peer became active");
-            }
+            link.reading(kind, Ok(()));
             read_all(link, kind, body).await
         }
         Err(end) => end,

@@ -1,7 +1,7 @@
 //! Answers the peers. Section "Endpoints" of `docs/protocol/raft.md`.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
@@ -190,7 +190,17 @@ async fn process(node: &Node, (message, len): (Message, usize), failure: &str) -
 }
 
 async fn snapshot(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
-    match receive_snapshot(&node, request.into_body()).await {
+    let from = headers::text(request.headers(), &headers::SERVER_FROM);
+    let sender = from.and_then(|from| from.parse().ok()).and_then(|from| node.peer(from));
+    let begin = Instant::now();
+    if let Some(sender) = &sender {
+        sender.traffic.snapshots_received.begin();
+    }
+    let received = receive_snapshot(&node, request.into_body()).await;
+    if let Some(sender) = &sender {
+        sender.traffic.snapshots_received.end(begin.elapsed(), received.is_ok());
+    }
+    match received {
         Ok(message) => {
             let len = raftpb::encoded_len(&message);
             process(&node, (message, len), "failed to process raft message").await

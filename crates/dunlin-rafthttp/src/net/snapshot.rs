@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use dunlin_http::{BoxError, RequestBody};
@@ -78,8 +79,11 @@ impl Body for SnapshotUpload {
 pub(crate) async fn send(link: Arc<Link>, snapshot: Snapshot) -> bool {
     let Snapshot { message, database, database_len } = snapshot;
     let stop = link.stop.clone();
+    let begin = Instant::now();
+    link.traffic.snapshots_sent.begin();
     let posting = post(&link, &message, database, database_len);
     let result = stop.run_until_cancelled(posting).await.unwrap_or(Err(SendSnapshotError::Stopped));
+    link.traffic.snapshots_sent.end(begin.elapsed(), result.is_ok());
     match result {
         Ok(()) => {
             link.posted(Channel::Snapshot, &message, Ok(()));

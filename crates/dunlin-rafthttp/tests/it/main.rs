@@ -9,6 +9,7 @@ mod captured;
 mod captures;
 mod dialects;
 mod endpoints;
+mod exported;
 mod faults;
 mod golden;
 mod members;
