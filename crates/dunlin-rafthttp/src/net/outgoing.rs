@@ -14,7 +14,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::link::Link;
 use crate::codec::{EncodeError, MsgAppEncoder, StreamEnds, encode_message};
-use crate::core::{Attached, Batch, StreamKind};
+use crate::core::{Attached, Batch, Report, StreamKind};
 use crate::limits::WRITE_LEN;
 use crate::raftpb::Message;
 
@@ -59,11 +59,18 @@ impl Outgoing {
     fn encode_batch(&mut self, messages: &[Message]) -> BytesMut {
         let mut out = BytesMut::new();
         for message in messages {
+            let begin = std::time::Instant::now();
             match self.encode(message, &mut out) {
-                Ok(()) => self.in_hand += 1,
+                Ok(()) => {
+                    self.in_hand += 1;
+                    if self.attached.kind() == StreamKind::MsgApp {
+                        // What a follower's latency means to etcd on a stream: there is no answer to wait for.
+                        self.link.node.leader_stats().handle_success(self.link.id, begin.elapsed());
+                    }
+                }
                 Err(error) => {
                     tracing::error!(peer = %self.link.id, %error, "a message cannot be sent");
-                    self.link.report(&vec![crate::core::Report::Unreachable]);
+                    self.link.report(&vec![Report::Unreachable]);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dunlin_rafthttp::MemberId;
+use dunlin_rafthttp::raftpb::MessageType;
 use tokio::time::timeout;
 
 use crate::members::{Member, pair, samples};
@@ -26,4 +27,17 @@ async fn a_removed_member_is_told_so_and_the_word_is_kept() {
     let mut critical = one.transport.critical();
     let told = timeout(Duration::from_secs(5), critical.wait_for(Option::is_some)).await.unwrap();
     assert!(told.is_ok());
+}
+
+#[tokio::test]
+async fn appends_are_counted_at_both_ends() {
+    let (one, mut two) = pair().await;
+    let append = samples().into_iter().find(|message| message.is(MessageType::App)).unwrap();
+    one.transport.send([append.clone()]);
+    assert_eq!(two.next_message().await, append);
+    let json = |stats| serde_json::to_value::<dunlin_rafthttp::ServerStatsReport>(stats).unwrap();
+    assert_eq!(json(one.transport.server_stats())["sendAppendRequestCnt"], 1);
+    assert_eq!(json(two.transport.server_stats())["recvAppendRequestCnt"], 1);
+    let leader = serde_json::to_value(one.transport.leader_stats()).unwrap();
+    assert_eq!(leader["followers"]["2"]["counts"]["success"], 1);
 }
