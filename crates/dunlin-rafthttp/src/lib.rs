@@ -23,6 +23,7 @@ mod config;
 mod core;
 pub mod limits;
 mod net;
+mod node;
 mod raft;
 pub mod raftpb;
 mod transport;
@@ -38,11 +39,11 @@ pub use codec::{
     SnapshotBodyError, SnapshotDecoder, SnapshotError, SnapshotEvent, StreamEnds, StreamEvent,
     encode_message, encode_snapshot_head,
 };
-pub use config::Critical;
 pub use limits::RaftLimits;
 pub use net::metrics::PeerTraffic;
 pub use net::server::AnswerBody;
 pub use net::snapshot::{Snapshot, file_name as snapshot_file_name};
 pub use net::tls::PeerTls;
+pub use node::Critical;
 pub use raft::{ProcessError, Raft, SnapshotStatus};
 pub use transport::{Builder, StartError, Transport};

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::config::{Config, Critical, Node, View};
+use crate::config::Config;
 use crate::core::{
     Channel, ChannelState, ClusterId, LeaderStats, MemberId, PeerUrls, ProbeLook, ServerStatsReport,
     ServerVersion, Strangers, UrlError,
@@ -21,6 +21,7 @@ use crate::net::metrics::PeerTraffic;
 use crate::net::server::{AnswerBody, answer};
 use crate::net::snapshot::{self, Snapshot};
 use crate::net::tls::{Identity, PeerTls};
+use crate::node::{Critical, Node, View};
 use crate::raft::Raft;
 use crate::raftpb::Message;
 

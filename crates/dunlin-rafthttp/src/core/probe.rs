@@ -56,14 +56,14 @@ pub enum ProbeHealth {
     },
 }
 
-/// What there is to say when it is time to.
+/// What is known of a peer by its probes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeLook {
     /// The smoothed round trip, for a histogram; none before the first answer.
     pub round_trip: Option<Duration>,
     /// Whether to warn that the peer does not answer.
     pub health: ProbeHealth,
-    /// A drift to warn of.
+    /// How far the clocks are apart, ahead or behind. What the prober says by itself has only a drift that is worth a warning.
     pub drift: Option<Duration>,
 }
 

@@ -5,11 +5,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 
 use dunlin_http::RequestBody;
 
-use crate::config::Node;
 use crate::core::{
     CLUSTER_ID, CLUSTER_MISMATCH_BODY, INCOMPATIBLE_VERSION_BODY, MIN_CLUSTER_VERSION, MemberId,
     SERVER_VERSION, StreamKind, UnsupportedStream, VersionError, check_stream_support, server_version,
 };
+use crate::node::Node;
 
 pub(crate) const SERVER_FROM: HeaderName = HeaderName::from_static("x-server-from");
 pub(crate) const RAFT_TO: HeaderName = HeaderName::from_static("x-raft-to");

@@ -12,10 +12,12 @@ use tokio_util::task::TaskTracker;
 
 use super::inbox::Inbox;
 use super::metrics::Traffic;
-use crate::config::Node;
+use crate::config::Config;
 use crate::core::{
     Attached, Channel, MemberId, Outcome, Peer, PeerUrls, ProbeLook, Report, Reports, StreamKind,
 };
+use crate::limits;
+use crate::node::Node;
 use crate::raft::SnapshotStatus;
 use crate::raftpb::Message;
 
@@ -46,6 +48,43 @@ pub(crate) struct Clients {
     pub(crate) streams: dunlin_http::Transport,
     pub(crate) pipeline: dunlin_http::Transport,
     pub(crate) snapshots: dunlin_http::Transport,
+}
+
+impl Clients {
+    pub(crate) fn new(config: &Config, id: MemberId) -> Self {
+        use dunlin_http::{MaxIdlePerHost, OnCancelDial, Protocols, Transport};
+        let builder = || {
+            let builder = Transport::builder()
+                .protocols(Protocols::Http1)
+                .dial_timeout(config.dial_timeout)
+                .write_timeout(config.socket_timeout)
+                .on_cancel_dial(OnCancelDial::Abort);
+            match &config.tls {
+                Some(tls) => tls.apply(builder, id),
+                None => builder,
+            }
+        };
+        let at_once = limits::PIPELINE_WORKERS + 1;
+        Self {
+            // A stream is never used again, and a silent one is dead: its heartbeats come three times as often.
+            streams: builder()
+                .max_idle_conns_per_host(MaxIdlePerHost::Never)
+                .read_timeout(config.socket_timeout)
+                .response_header_timeout(config.socket_timeout)
+                .build(),
+            // Idle connections go before the peer closes them.
+            pipeline: builder()
+                .max_conns_per_host(at_once)
+                .max_idle_conns_per_host(at_once)
+                .idle_conn_timeout(config.socket_timeout * 4 / 5)
+                .build(),
+            // The peer writes to its disk before it answers.
+            snapshots: builder()
+                .max_conns_per_host(limits::SNAPSHOTS_MAX)
+                .response_header_timeout(config.post_timeout)
+                .build(),
+        }
+    }
 }
 
 impl Link {

@@ -12,8 +12,8 @@ use tokio_util::task::TaskTracker;
 
 use super::server::answer;
 use super::tls::Identity;
-use crate::config::Node;
 use crate::limits::CONNECTIONS_MAX;
+use crate::node::Node;
 
 /// Accepts until `shutdown` is ready or the transport is stopped, and waits shortly for what runs.
 pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: impl Future<Output = ()>) {

@@ -17,8 +17,8 @@ use super::outgoing::Outgoing;
 use super::snapshot::Incoming;
 use super::tls::Identity;
 use crate::codec::{SnapshotDecoder, SnapshotError, SnapshotEvent};
-use crate::config::{Node, NotTaken};
 use crate::core::{Admission, MemberId, PeerUrls, ProbeAnswer, Refusal, StreamKind, check_compatible};
+use crate::node::{Node, NotTaken};
 use crate::raft::ProcessError;
 use crate::raftpb::{self, Message, MessageType};
 

@@ -1,0 +1,282 @@
+//! What all parts of a running node's transport share: its peers, what is known of Raft, and the judgement of messages.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{Instant, SystemTime};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::core::{
+    Admission, LeaderStats, LocalView, MemberId, PeerUrls, Refusal, ServerStats, StreamKind, UrlError, admit,
+};
+use crate::limits;
+use crate::net::link::{Clients, Link};
+use crate::net::{pipeline, probing, reader};
+use crate::raft::{ErasedRaft, ProcessError};
+use crate::raftpb::{self, Message, MessageType};
+
+/// Why this node must stop. It is kept until it is seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Critical {
+    /// A peer says that we are no longer a member, and never will be again.
+    #[error("the member has been permanently removed from the cluster, says peer {by}")]
+    Removed {
+        /// Who says it.
+        by: MemberId,
+    },
+}
+
+/// A running node's transport.
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    pub(crate) raft: Arc<dyn ErasedRaft>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) critical: watch::Sender<Option<Critical>>,
+    pub(crate) view: Mutex<View>,
+    peers: RwLock<BTreeMap<MemberId, Arc<Link>>>,
+    remotes: RwLock<BTreeMap<MemberId, Arc<Link>>>,
+    server_stats: Mutex<ServerStats>,
+    leader_stats: Mutex<LeaderStats>,
+}
+
+/// What Raft knows of itself, by which messages are judged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View {
+    pub(crate) term: u64,
+    pub(crate) last_index: u64,
+}
+
+/// Why a posted message was not taken.
+pub(crate) enum NotTaken {
+    Refused(Refusal),
+    ByRaft(ProcessError),
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    pub(crate) fn new(config: Config, raft: Arc<dyn ErasedRaft>) -> Arc<Self> {
+        let name = config.id.to_string();
+        let stats = ServerStats::new(Instant::now(), SystemTime::now(), name, config.id);
+        Arc::new(Self {
+            raft,
+            stop: CancellationToken::new(),
+            critical: watch::channel(None).0,
+            // Until Raft says what it has, nothing is too far ahead of it.
+            view: Mutex::new(View { term: 0, last_index: limits::INDEX_MAX }),
+            server_stats: Mutex::new(stats),
+            leader_stats: Mutex::new(LeaderStats::new(config.id)),
+            config,
+            peers: RwLock::default(),
+            remotes: RwLock::default(),
+        })
+    }
+
+    pub(crate) fn peers(&self) -> RwLockReadGuard<'_, BTreeMap<MemberId, Arc<Link>>> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn peers_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<MemberId, Arc<Link>>> {
+        self.peers.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn remotes(&self) -> RwLockReadGuard<'_, BTreeMap<MemberId, Arc<Link>>> {
+        self.remotes.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn remotes_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<MemberId, Arc<Link>>> {
+        self.remotes.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn peer(&self, id: MemberId) -> Option<Arc<Link>> {
+        self.peers().get(&id).cloned()
+    }
+
+    /// With TLS no peer is spoken to in plain text, nor the other way round.
+    pub(crate) fn check_scheme(&self, urls: &PeerUrls) -> Result<(), UrlError> {
+        let scheme = if self.config.tls.is_some() { "https" } else { "http" };
+        match urls.iter().find(|url| url.scheme_str() != Some(scheme)) {
+            Some(url) => Err(UrlError::Security { scheme, url: url.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends one message: to a peer, else to a remote, else nowhere.
+    pub(crate) fn send(&self, message: Message) {
+        let to = MemberId(message.to);
+        if to.0 == 0 {
+            return;
+        }
+        let link = self.peer(to).or_else(|| self.remotes().get(&to).cloned());
+        match link {
+            Some(link) => {
+                if message.is(MessageType::App) && !link.is_remote {
+                    let len = raftpb::encoded_len(&message) as u64;
+                    self.server_stats().handle_append_sent(Instant::now(), len);
+                }
+                link.send(message);
+            }
+            None => tracing::debug!(%to, "a message is for somebody unknown"),
+        }
+    }
+
+    /// A message came on a stream of a peer.
+    pub(crate) fn received(&self, link: &Link, message: Message, len: usize) {
+        if link.peer().is_paused() {
+            return;
+        }
+        match self.admit(message, len) {
+            Ok(Some(message)) => {
+                if !link.inbox.push(message) {
+                    link.traffic.not_received();
+                    tracing::warn!(peer = %link.id, "raft is behind: a message that came was dropped");
+                }
+            }
+            Ok(None) => {}
+            Err(refusal) => {
+                link.traffic.not_received();
+                tracing::warn!(peer = %link.id, %refusal, "a message was refused");
+            }
+        }
+    }
+
+    /// A message came by a post.
+    pub(crate) async fn process(&self, message: Message, len: usize) -> Result<(), NotTaken> {
+        let from = MemberId(message.from);
+        if self.raft.is_id_removed(from) {
+            return Err(NotTaken::ByRaft(ProcessError::Removed));
+        }
+        if self.peer(from).is_some_and(|link| link.peer().is_paused()) {
+            return Ok(());
+        }
+        match self.admit(message, len).map_err(NotTaken::Refused)? {
+            Some(message) => self.raft.process(message).await.map_err(NotTaken::ByRaft),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks at a message before Raft does. `None`: it is to be ignored.
+    fn admit(&self, message: Message, len: usize) -> Result<Option<Message>, Refusal> {
+        let (from, is_append) = (MemberId(message.from), message.is(MessageType::App));
+        match self.judge(message)? {
+            Admission::Ignore(ignored) => {
+                tracing::debug!(%from, reason = ignored.as_str(), "a message was ignored");
+                Ok(None)
+            }
+            Admission::Deliver(message) => {
+                if is_append {
+                    let mut stats = self.server_stats();
+                    stats.handle_append_received(Instant::now(), from, len as u64);
+                }
+                Ok(Some(message))
+            }
+        }
+    }
+
+    /// What is to be done with a message, by what is known now.
+    pub(crate) fn judge(&self, message: Message) -> Result<Admission, Refusal> {
+        let (members, joining) = self.known();
+        let view = *self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = MemberId(message.from);
+        let removed = if self.raft.is_id_removed(from) { BTreeSet::from([from]) } else { BTreeSet::new() };
+        let view = LocalView {
+            me: self.config.id,
+            members: &members,
+            joining: &joining,
+            removed: &removed,
+            strangers: self.config.strangers,
+            term: view.term,
+            last_index: view.last_index,
+        };
+        admit(&view, message)
+    }
+
+    /// Who is a member, and who may talk and is none yet. With peers we are one of them.
+    fn known(&self) -> (BTreeSet<MemberId>, BTreeSet<MemberId>) {
+        let mut members: BTreeSet<MemberId> = self.peers().keys().copied().collect();
+        if !members.is_empty() {
+            members.insert(self.config.id);
+        }
+        (members, self.remotes().keys().copied().collect())
+    }
+
+    pub(crate) fn server_stats(&self) -> MutexGuard<'_, ServerStats> {
+        self.server_stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn leader_stats(&self) -> MutexGuard<'_, LeaderStats> {
+        self.leader_stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A peer says that we were removed.
+    pub(crate) fn removed(&self, by: MemberId) {
+        tracing::error!(%by, "this member was removed from the cluster");
+        self.critical.send_if_modified(|critical| {
+            let is_first = critical.is_none();
+            critical.get_or_insert(Critical::Removed { by });
+            is_first
+        });
+    }
+
+    /// Somebody of our cluster is not known to us: they can be answered from now on.
+    pub(crate) fn meet(self: &Arc<Self>, id: MemberId, urls: PeerUrls) {
+        if self.raft.is_id_removed(id) || self.check_scheme(&urls).is_err() {
+            return;
+        }
+        self.add_remote(id, urls);
+    }
+
+    pub(crate) fn add_remote(self: &Arc<Self>, id: MemberId, urls: PeerUrls) {
+        if id == self.config.id || id.0 == 0 || self.peer(id).is_some() || self.stop.is_cancelled() {
+            return;
+        }
+        let mut remotes = self.remotes_mut();
+        if remotes.contains_key(&id) || remotes.len() >= limits::REMOTES_MAX {
+            return;
+        }
+        tracing::info!(remote = %id, %urls, "met somebody who is no peer yet");
+        let link = Link::new(id, urls, self, (Clients::new(&self.config, id), true));
+        spawn_posting(&link);
+        remotes.insert(id, link);
+    }
+
+    pub(crate) fn add_peer(self: &Arc<Self>, id: MemberId, urls: PeerUrls) {
+        let mut peers = self.peers_mut();
+        if peers.contains_key(&id) || id == self.config.id || self.stop.is_cancelled() {
+            return;
+        }
+        let link = Link::new(id, urls, self, (Clients::new(&self.config, id), false));
+        spawn_posting(&link);
+        for kind in StreamKind::ALL {
+            link.tasks.spawn(reader::run(link.clone(), kind));
+        }
+        for client in [&link.clients.streams, &link.clients.pipeline] {
+            link.tasks.spawn(probing::run(link.clone(), client.clone()));
+        }
+        self.leader_stats().add_follower(id);
+        for is_proposals in [true, false] {
+            let inbox = link.inbox.clone();
+            let deliver = inbox.deliver(id, self.raft.clone(), (is_proposals, link.stop.clone()));
+            link.tasks.spawn(deliver);
+        }
+        peers.insert(id, link);
+        drop(peers);
+        // Who was met before is a peer now.
+        if let Some(remote) = self.remotes_mut().remove(&id) {
+            remote.stop();
+        }
+    }
+}
+
+fn spawn_posting(link: &Arc<Link>) {
+    for _ in 0..limits::PIPELINE_WORKERS {
+        link.tasks.spawn(pipeline::run(link.clone()));
+    }
+}
