@@ -58,7 +58,7 @@ impl PoolConfig {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event<K> {
-    /// A request wants a connection.
+    /// A request wants a connection, and [`Pool::take`] had none.
     Checkout { waiter: WaiterId, key: K },
     /// A request that waited is gone.
     Cancelled { waiter: WaiterId },
@@ -200,11 +200,24 @@ impl<K: Hash + Eq + Clone> Pool<K> {
         }
     }
 
+    /// A connection that can take a request now; its exchange begins. This is how most requests get one: whoever gets none
+    /// asks by [`Event::Checkout`]. The actions are for connections that turned out to be too old.
+    pub(crate) fn take(&mut self, now: Instant, key: &K) -> (Option<(ConnId, Reuse)>, Actions) {
+        let mut actions = Actions::new();
+        let Some(host) = self.by_key.get(key).copied() else { return (None, actions) };
+        self.keeps_nothing = false;
+        let taken = self.take_idle(now, host, &mut actions);
+        if let Some((id, _)) = taken {
+            self.count(id, |stats| stats.reused += 1);
+        }
+        (taken, actions)
+    }
+
     /// Takes in what happened and says what must be done, in order.
     pub(crate) fn step(&mut self, now: Instant, event: Event<K>) -> Actions {
         let mut actions = Actions::new();
         match event {
-            Event::Checkout { waiter, key } => self.checkout(now, waiter, key, &mut actions),
+            Event::Checkout { waiter, key } => self.checkout(waiter, key, &mut actions),
             Event::Cancelled { waiter } => self.cancelled(waiter, &mut actions),
             Event::Dialed { conn, opened } => self.dialed(now, conn, opened, &mut actions),
             Event::DialFailed { conn } => self.dial_failed(conn, &mut actions),

@@ -9,14 +9,9 @@ use crate::limits::QUIET_HOSTS_MAX;
 use crate::stats::{CloseCause, ConnStats};
 
 impl<K: Hash + Eq + Clone> Pool<K> {
-    pub(super) fn checkout(&mut self, now: Instant, waiter: WaiterId, key: K, actions: &mut Actions) {
+    pub(super) fn checkout(&mut self, waiter: WaiterId, key: K, actions: &mut Actions) {
         self.keeps_nothing = false;
         let host = self.host_of(key);
-        if let Some((conn, reuse)) = self.take_idle(now, host, actions) {
-            self.count(conn, |stats| stats.reused += 1);
-            actions.push(Action::Deliver { waiter, conn, reuse });
-            return;
-        }
         let Some(state) = self.keys.get_mut(host) else { return };
         if state.idle_waiters.len() >= self.config.waiting_max {
             actions.push(Action::Refuse { waiter });

@@ -14,18 +14,13 @@ use super::shared::{Delivery, Dialing, Shared, State, Warmed};
 use super::tasks;
 use crate::conn::{Conn, Lease, Sender};
 use crate::dial::Order;
-use crate::error::{Error, ErrorKind, LimitKind};
+use crate::error::{Error, ErrorKind};
 use crate::pool::{Action, Actions, ConnId, Reuse, WaiterId};
 use crate::stats::CloseCause;
 
 /// What an event brings besides itself, and what comes back.
 #[derive(Default)]
 pub(super) struct Want {
-    /// The waiter that asks, and what it gets at once.
-    pub(super) asking: Option<WaiterId>,
-    pub(super) settled: Option<Delivery>,
-    /// Whether it gets something at once, and does not wait.
-    pub(super) is_served: bool,
     /// Why the dial failed.
     pub(super) dial_error: Option<Error>,
     /// What is to be dialed for nobody, and how those dials will have gone.
@@ -54,16 +49,14 @@ impl Shared {
             match action {
                 Action::Deliver { waiter, conn, reuse } => {
                     let delivery = self.lease(state, conn, reuse);
-                    settle(state, waiter, delivery, want, &mut effects);
+                    settle(state, waiter, delivery, &mut effects);
                 }
                 Action::Fail { waiter, .. } => {
                     let error = want.dial_error.take().unwrap_or_else(|| Error::new(ErrorKind::Dial));
-                    settle(state, waiter, Err(error), want, &mut effects);
+                    settle(state, waiter, Err(error), &mut effects);
                 }
-                Action::Refuse { waiter } => {
-                    let error = Error::new(ErrorKind::Limit(LimitKind::Waiting));
-                    settle(state, waiter, Err(error), want, &mut effects);
-                }
+                // Told at once to the one that asks, which waits nowhere.
+                Action::Refuse { .. } => {}
                 Action::Dial { conn, waiter } => {
                     let spawn = self.begin_dial(state, conn, waiter, want);
                     effects.extend(spawn);
@@ -108,7 +101,7 @@ impl Shared {
         }
     }
 
-    fn lease(&self, state: &mut State, id: ConnId, reuse: Reuse) -> Delivery {
+    pub(super) fn lease(&self, state: &mut State, id: ConnId, reuse: Reuse) -> Delivery {
         let found = state.conns.get_mut(id).and_then(|entry| {
             let shared = entry.sender.as_ref().and_then(Sender::share);
             Some((entry.conn.clone(), shared.or_else(|| entry.sender.take())?))
@@ -168,11 +161,9 @@ impl Shared {
     }
 }
 
-/// Tells a waiter what it gets: by the way back if it is the one that asks.
-fn settle(state: &mut State, waiter: WaiterId, delivery: Delivery, want: &mut Want, effects: &mut Effects) {
-    if want.asking == Some(waiter) && want.is_served {
-        want.settled = Some(delivery);
-    } else if let Some(waiting) = state.waiters.remove(&waiter) {
+/// Tells a waiter what it gets.
+fn settle(state: &mut State, waiter: WaiterId, delivery: Delivery, effects: &mut Effects) {
+    if let Some(waiting) = state.waiters.remove(&waiter) {
         effects.push(Effect::Tell(waiting.tell, delivery, waiting.order.map(Box::new)));
     } else {
         // It went while it was served: its lease goes back when it is dropped, outside of the lock.

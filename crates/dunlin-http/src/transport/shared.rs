@@ -15,7 +15,7 @@ use super::effects::{Effects, Want};
 use crate::config::Settings;
 use crate::conn::{Conn, Home, Lease, Sender};
 use crate::dial::{Dialer, Order};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, LimitKind};
 use crate::key::ConnKey;
 use crate::limits::HTTP2_STREAMS_BEFORE_SETTINGS;
 use crate::pool::{Action, ById, ConnId, Event, Opened, Pool, WaiterId};
@@ -99,31 +99,34 @@ impl Shared {
 
     /// Asks for a connection. What is to be dialed is asked for only if there is none.
     pub(super) fn ask(&self, key: &ConnKey, order: impl FnOnce() -> Order) -> Asked {
+        let now = Instant::now().into_std();
         let mut state = self.lock();
+        let (taken, overdue) = state.pool.take(now, key);
+        if let Some((conn, reuse)) = taken {
+            let delivery = self.lease(&mut state, conn, reuse);
+            let effects = self.carry_out(&mut state, overdue, &mut Want::default());
+            drop(state);
+            self.run(effects);
+            return Asked::Settled(delivery);
+        }
         state.last_waiter += 1;
         let waiter = WaiterId(state.last_waiter);
-        let event = Event::Checkout { waiter, key: key.clone() };
-        let actions = state.pool.step(Instant::now().into_std(), event);
-        let is_settled = actions.iter().any(|action| match action {
-            Action::Deliver { waiter: served, .. } | Action::Refuse { waiter: served } => *served == waiter,
-            _ => false,
-        });
-        let mut want = Want { asking: Some(waiter), is_served: is_settled, ..Want::default() };
-        let mut told = None;
-        if !is_settled {
-            let (tell, receiver) = oneshot::channel();
-            state.waiters.insert(waiter, Waiting { tell, order: Some(order()) });
-            state.last_runtime = Handle::try_current().ok().or_else(|| state.last_runtime.take());
-            told = Some(receiver);
+        let mut actions = overdue;
+        actions.extend(state.pool.step(now, Event::Checkout { waiter, key: key.clone() }));
+        let is_refused = actions.contains(&Action::Refuse { waiter });
+        if is_refused {
+            let effects = self.carry_out(&mut state, actions, &mut Want::default());
+            drop(state);
+            self.run(effects);
+            return Asked::Settled(Err(Error::new(ErrorKind::Limit(LimitKind::Waiting)).to(key)));
         }
-        let effects = self.carry_out(&mut state, actions, &mut want);
+        let (tell, told) = oneshot::channel();
+        state.waiters.insert(waiter, Waiting { tell, order: Some(order()) });
+        state.last_runtime = Handle::try_current().ok().or_else(|| state.last_runtime.take());
+        let effects = self.carry_out(&mut state, actions, &mut Want::default());
         drop(state);
         self.run(effects);
-        match (told, want.settled) {
-            (Some(told), _) => Asked::Waits(waiter, told),
-            (None, Some(delivery)) => Asked::Settled(delivery),
-            (None, None) => Asked::Settled(Err(Error::new(ErrorKind::ClosedByPeer).to(key))),
-        }
+        Asked::Waits(waiter, told)
     }
 
     /// A request no longer waits.

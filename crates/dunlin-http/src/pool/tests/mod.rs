@@ -67,7 +67,12 @@ impl Rig {
     }
 
     pub(super) fn step(&mut self, event: Event<&'static str>) {
-        for action in self.pool.step(self.now, event) {
+        let actions = self.pool.step(self.now, event);
+        self.act(actions);
+    }
+
+    fn act(&mut self, actions: Actions) {
+        for action in actions {
             match action {
                 Action::Deliver { waiter, conn, reuse } => self.serve(waiter, Served::By(conn, reuse)),
                 Action::Fail { waiter, conn } => self.serve(waiter, Served::Failed(conn)),
@@ -91,7 +96,12 @@ impl Rig {
     pub(super) fn ask(&mut self, key: &'static str) -> WaiterId {
         self.last_waiter += 1;
         let waiter = WaiterId(self.last_waiter);
-        self.step(Event::Checkout { waiter, key });
+        let (taken, actions) = self.pool.take(self.now, &key);
+        self.act(actions);
+        match taken {
+            Some((conn, reuse)) => self.serve(waiter, Served::By(conn, reuse)),
+            None => self.step(Event::Checkout { waiter, key }),
+        }
         waiter
     }
 
