@@ -141,7 +141,7 @@ impl Shared {
     }
 
     /// Has somebody look when the next idle connection is due.
-    fn schedule_sweep(&self, state: &mut State) -> Option<Effect> {
+    pub(super) fn schedule_sweep(&self, state: &mut State) -> Option<Effect> {
         let next = state.pool.next_deadline().map(Instant::from_std)?;
         match state.sweeps_at {
             Some(at) if at <= next => None,

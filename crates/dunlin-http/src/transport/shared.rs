@@ -104,9 +104,11 @@ impl Shared {
         let (taken, overdue) = state.pool.take(now, key);
         if let Some((conn, reuse)) = taken {
             let delivery = self.lease(&mut state, conn, reuse);
-            let effects = self.carry_out(&mut state, overdue, &mut Want::default());
-            drop(state);
-            self.run(effects);
+            if !overdue.is_empty() {
+                let effects = self.carry_out(&mut state, overdue, &mut Want::default());
+                drop(state);
+                self.run(effects);
+            }
             return Asked::Settled(delivery);
         }
         state.last_waiter += 1;
@@ -243,7 +245,11 @@ impl Home for Shared {
             entry.sender = unused.take();
         }
         let actions = state.pool.step(Instant::now().into_std(), Event::Released { conn: id, reuse });
-        let effects = self.carry_out(&mut state, actions, &mut Want::default());
+        let effects = if actions.is_empty() {
+            self.schedule_sweep(&mut state).into_iter().collect()
+        } else {
+            self.carry_out(&mut state, actions, &mut Want::default())
+        };
         let retired = state.pool.retired(id);
         drop(state);
         self.run(effects);
