@@ -11,7 +11,7 @@ use crate::core::{
 };
 use crate::node::Node;
 
-pub(crate) const SERVER_FROM: HeaderName = HeaderName::from_static("x-server-from");
+const SERVER_FROM: HeaderName = HeaderName::from_static("x-server-from");
 pub(crate) const RAFT_TO: HeaderName = HeaderName::from_static("x-raft-to");
 pub(crate) const PEER_URLS: HeaderName = HeaderName::from_static("x-peerurls");
 
@@ -77,6 +77,11 @@ pub(crate) fn stream(node: &Node, url: &Uri, kind: StreamKind, to: MemberId) -> 
 /// A header's text; `None` when it is missing or no text.
 pub(crate) fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Which member a request says it is from; `None` when it names none.
+pub(crate) fn sender(headers: &HeaderMap) -> Option<MemberId> {
+    text(headers, &SERVER_FROM)?.parse().ok()
 }
 
 /// Says who answers, on a response to somebody of our cluster.

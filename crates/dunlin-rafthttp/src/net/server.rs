@@ -52,8 +52,7 @@ fn is_who_they_say(identity: &Identity, request: &Request<RequestBytes>) -> bool
     if matches!(identity, Identity::Trusted) {
         return true;
     }
-    let from = headers::text(request.headers(), &headers::SERVER_FROM);
-    let from = from.and_then(|from| from.parse::<MemberId>().ok());
+    let from = headers::sender(request.headers());
     let reads_as = request
         .uri()
         .path()
@@ -100,15 +99,13 @@ fn mismatch(node: &Node, headers: &http::HeaderMap) -> Option<Answer> {
 }
 
 /// Somebody behind us may not know us as a peer, nor we them: their URLs let us answer until Raft says who they are.
-fn meet(node: &Arc<Node>, headers: &http::HeaderMap) -> Option<MemberId> {
-    let from = headers::text(headers, &headers::SERVER_FROM)?.parse::<MemberId>().ok()?;
-    if let Some(urls) = headers::text(headers, &headers::PEER_URLS) {
-        match PeerUrls::from_header(urls) {
-            Ok(urls) => node.meet(from, urls),
-            Err(error) => tracing::debug!(%from, %error, "a stranger's URLs are none"),
-        }
+fn meet(node: &Arc<Node>, headers: &http::HeaderMap) {
+    let Some(from) = headers::sender(headers) else { return };
+    let Some(urls) = headers::text(headers, &headers::PEER_URLS) else { return };
+    match PeerUrls::from_header(urls) {
+        Ok(urls) => node.meet(from, urls),
+        Err(error) => tracing::debug!(%from, %error, "a stranger's URLs are none"),
     }
-    Some(from)
 }
 
 async fn in_cluster<F, Fut>(node: &Arc<Node>, request: Request<RequestBytes>, answer: F) -> Answer
@@ -138,8 +135,7 @@ async fn next_piece(node: &Node, body: &mut RequestBytes) -> Option<Result<Bytes
 }
 
 async fn pipeline(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
-    let from = headers::text(request.headers(), &headers::SERVER_FROM);
-    let from = from.and_then(|from| from.parse::<MemberId>().ok());
+    let from = headers::sender(request.headers());
     let mut body = request.into_body();
     let len_max = node.config.limits.message_len_max;
     let mut bytes = BytesMut::new();
@@ -190,8 +186,7 @@ async fn process(node: &Node, (message, len): (Message, usize), failure: &str) -
 }
 
 async fn snapshot(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
-    let from = headers::text(request.headers(), &headers::SERVER_FROM);
-    let sender = from.and_then(|from| from.parse().ok()).and_then(|from| node.peer(from));
+    let sender = headers::sender(request.headers()).and_then(|from| node.peer(from));
     let begin = Instant::now();
     if let Some(sender) = &sender {
         sender.traffic.snapshots_received.begin();
