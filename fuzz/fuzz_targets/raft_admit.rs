@@ -16,6 +16,7 @@ fn check(view: &LocalView<'_>, sent: &Message, taken: &Message) {
     let from = MemberId(taken.from);
     assert_eq!(taken.to, view.me.0);
     assert!(from.0 != 0 && from != view.me && !view.removed.contains(&from));
+    assert!(from == view.sender || matches!(taken.msg_type, 2 | 13 | 15));
     assert!(sent.term <= view.term.saturating_add(TERM_JUMP_MAX));
     assert!([taken.index, taken.commit, taken.reject_hint].iter().all(|index| *index <= INDEX_MAX));
     assert!(taken.entries.iter().all(|entry| entry.entry_type().is_ok()));
@@ -43,8 +44,8 @@ fn check(view: &LocalView<'_>, sent: &Message, taken: &Message) {
 }
 
 fuzz_target!(|data: &[u8]| {
-    // Three bytes make the node: which members it knows, whom else it hears, where its log ends.
-    let Some(([members, others, last_index], bytes)) = data.split_first_chunk() else {
+    // Four bytes make the node: which members it knows, whom else it hears, where its log ends, and who brings the message.
+    let Some(([members, others, last_index, sender], bytes)) = data.split_first_chunk() else {
         return;
     };
     let Ok(message) = raftpb::decode::<Message>(bytes, &LIMITS) else {
@@ -56,6 +57,7 @@ fuzz_target!(|data: &[u8]| {
     let (members, joining, removed) = (ids(*members), ids(others & 0b0001_1100), ids(others & 0b1110_0000));
     let view = LocalView {
         me: MemberId(1),
+        sender: MemberId(u64::from(sender % 16)),
         members: &members,
         joining: &joining,
         removed: &removed,

@@ -18,9 +18,11 @@
 //! an encoder that returns an error has touched neither its output nor its state.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
 
+mod builder;
 pub mod codec;
 mod config;
 mod core;
+mod directory;
 pub mod limits;
 mod net;
 mod node;
@@ -34,6 +36,7 @@ pub use crate::core::{
     ProbeLook, Refusal, ServerRole, ServerStatsReport, ServerVersion, Strangers, StreamKind,
     UnsupportedStream, UrlError, VersionError, admit,
 };
+pub use builder::{Builder, StartError};
 pub use codec::{
     EncodeError, MessageDecoder, MessageStreamError, MsgAppDecoder, MsgAppEncoder, MsgAppError, SnapshotBody,
     SnapshotBodyError, SnapshotDecoder, SnapshotError, SnapshotEvent, StreamEnds, StreamEvent,
@@ -46,4 +49,4 @@ pub use net::snapshot::{Snapshot, file_name as snapshot_file_name};
 pub use net::tls::PeerTls;
 pub use node::Critical;
 pub use raft::{ProcessError, Raft, SnapshotStatus};
-pub use transport::{Builder, StartError, Transport};
+pub use transport::Transport;

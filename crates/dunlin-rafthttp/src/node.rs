@@ -1,6 +1,6 @@
 //! What all parts of a running node's transport share: its peers, what is known of Raft, and the judgement of messages.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Instant, SystemTime};
 
@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::core::{
     Admission, LeaderStats, LocalView, MemberId, PeerUrls, Refusal, ServerStats, StreamKind, UrlError, admit,
 };
+use crate::directory::Directory;
 use crate::limits;
 use crate::net::link::{Clients, Link};
 use crate::net::{pipeline, probing, reader};
@@ -36,8 +37,7 @@ pub(crate) struct Node {
     pub(crate) stop: CancellationToken,
     pub(crate) critical: watch::Sender<Option<Critical>>,
     pub(crate) view: Mutex<View>,
-    peers: RwLock<BTreeMap<MemberId, Arc<Link>>>,
-    remotes: RwLock<BTreeMap<MemberId, Arc<Link>>>,
+    directory: RwLock<Directory>,
     server_stats: Mutex<ServerStats>,
     leader_stats: Mutex<LeaderStats>,
 }
@@ -73,30 +73,22 @@ impl Node {
             view: Mutex::new(View { term: 0, last_index: limits::INDEX_MAX }),
             server_stats: Mutex::new(stats),
             leader_stats: Mutex::new(LeaderStats::new(config.id)),
+            directory: RwLock::new(Directory::new(config.id)),
             config,
-            peers: RwLock::default(),
-            remotes: RwLock::default(),
         })
     }
 
-    pub(crate) fn peers(&self) -> RwLockReadGuard<'_, BTreeMap<MemberId, Arc<Link>>> {
-        self.peers.read().unwrap_or_else(PoisonError::into_inner)
+    /// Who is talked to.
+    pub(crate) fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn peers_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<MemberId, Arc<Link>>> {
-        self.peers.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn remotes(&self) -> RwLockReadGuard<'_, BTreeMap<MemberId, Arc<Link>>> {
-        self.remotes.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn remotes_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<MemberId, Arc<Link>>> {
-        self.remotes.write().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn directory_mut(&self) -> RwLockWriteGuard<'_, Directory> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn peer(&self, id: MemberId) -> Option<Arc<Link>> {
-        self.peers().get(&id).cloned()
+        self.directory().peer(id).cloned()
     }
 
     /// With TLS no peer is spoken to in plain text, nor the other way round.
@@ -114,7 +106,7 @@ impl Node {
         if to.0 == 0 {
             return;
         }
-        let link = self.peer(to).or_else(|| self.remotes().get(&to).cloned());
+        let link = self.directory().peer_or_remote(to).cloned();
         match link {
             Some(link) => {
                 if message.is(MessageType::App) && !link.is_remote {
@@ -128,11 +120,11 @@ impl Node {
     }
 
     /// A message came on a stream of a peer.
-    pub(crate) fn received(&self, link: &Link, message: Message, len: usize) {
+    pub(crate) fn received(&self, link: &Link, message: Message) {
         if link.peer().is_paused() {
             return;
         }
-        match self.admit(message, len) {
+        match self.admit(link.id, message) {
             Ok(Some(message)) => {
                 if !link.inbox.push(message) {
                     link.traffic.not_received();
@@ -147,64 +139,53 @@ impl Node {
         }
     }
 
-    /// A message came by a post.
-    pub(crate) async fn process(&self, message: Message, len: usize) -> Result<(), NotTaken> {
-        let from = MemberId(message.from);
-        if self.raft.is_id_removed(from) {
-            return Err(NotTaken::ByRaft(ProcessError::Removed));
-        }
-        if self.peer(from).is_some_and(|link| link.peer().is_paused()) {
-            return Ok(());
-        }
-        match self.admit(message, len).map_err(NotTaken::Refused)? {
-            Some(message) => self.raft.process(message).await.map_err(NotTaken::ByRaft),
+    /// A message came by a post of `sender`'s.
+    pub(crate) async fn process(&self, sender: MemberId, message: Message) -> Result<(), NotTaken> {
+        match self.admit(sender, message).map_err(NotTaken::Refused)? {
+            Some(message) => self.deliver(sender, message).await.map_err(NotTaken::ByRaft),
             None => Ok(()),
         }
     }
 
-    /// Looks at a message before Raft does. `None`: it is to be ignored.
-    fn admit(&self, message: Message, len: usize) -> Result<Option<Message>, Refusal> {
-        let (from, is_append) = (MemberId(message.from), message.is(MessageType::App));
-        match self.judge(message)? {
-            Admission::Ignore(ignored) => {
-                tracing::debug!(%from, reason = ignored.as_str(), "a message was ignored");
-                Ok(None)
-            }
-            Admission::Deliver(message) => {
-                if is_append {
-                    let mut stats = self.server_stats();
-                    stats.handle_append_received(Instant::now(), from, len as u64);
-                }
-                Ok(Some(message))
-            }
+    /// Gives Raft a posted message that was admitted.
+    pub(crate) async fn deliver(&self, sender: MemberId, message: Message) -> Result<(), ProcessError> {
+        if self.peer(sender).is_some_and(|link| link.peer().is_paused()) {
+            return Ok(());
         }
+        self.raft.process(message).await
     }
 
-    /// What is to be done with a message, by what is known now.
-    pub(crate) fn judge(&self, message: Message) -> Result<Admission, Refusal> {
-        let (members, joining) = self.known();
-        let view = *self.view.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Looks at a message before Raft does, by what is known now. `None`: it is to be ignored.
+    pub(crate) fn admit(&self, sender: MemberId, message: Message) -> Result<Option<Message>, Refusal> {
         let from = MemberId(message.from);
         let removed = if self.raft.is_id_removed(from) { BTreeSet::from([from]) } else { BTreeSet::new() };
+        let view = *self.view.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = self.directory();
         let view = LocalView {
             me: self.config.id,
-            members: &members,
-            joining: &joining,
+            sender,
+            members: directory.members(),
+            joining: directory.joining(),
             removed: &removed,
             strangers: self.config.strangers,
             term: view.term,
             last_index: view.last_index,
         };
-        admit(&view, message)
-    }
-
-    /// Who is a member, and who may talk and is none yet. With peers we are one of them.
-    fn known(&self) -> (BTreeSet<MemberId>, BTreeSet<MemberId>) {
-        let mut members: BTreeSet<MemberId> = self.peers().keys().copied().collect();
-        if !members.is_empty() {
-            members.insert(self.config.id);
+        let admission = admit(&view, message)?;
+        drop(directory);
+        match admission {
+            Admission::Ignore(ignored) => {
+                tracing::debug!(%sender, reason = ignored.as_str(), "a message was ignored");
+                Ok(None)
+            }
+            Admission::Deliver(message) => {
+                if message.is(MessageType::App) {
+                    let len = raftpb::encoded_len(&message) as u64;
+                    self.server_stats().handle_append_received(Instant::now(), from, len);
+                }
+                Ok(Some(message))
+            }
         }
-        (members, self.remotes().keys().copied().collect())
     }
 
     pub(crate) fn server_stats(&self) -> MutexGuard<'_, ServerStats> {
@@ -234,22 +215,19 @@ impl Node {
     }
 
     pub(crate) fn add_remote(self: &Arc<Self>, id: MemberId, urls: PeerUrls) {
-        if id == self.config.id || id.0 == 0 || self.peer(id).is_some() || self.stop.is_cancelled() {
-            return;
-        }
-        let mut remotes = self.remotes_mut();
-        if remotes.contains_key(&id) || remotes.len() >= limits::REMOTES_MAX {
+        let mut directory = self.directory_mut();
+        if !directory.has_room_for_remote(id) || self.stop.is_cancelled() {
             return;
         }
         tracing::info!(remote = %id, %urls, "met somebody who is no peer yet");
         let link = Link::new(id, urls, self, (Clients::new(&self.config, id), true));
         spawn_posting(&link);
-        remotes.insert(id, link);
+        directory.insert_remote(link);
     }
 
     pub(crate) fn add_peer(self: &Arc<Self>, id: MemberId, urls: PeerUrls) {
-        let mut peers = self.peers_mut();
-        if peers.contains_key(&id) || id == self.config.id || self.stop.is_cancelled() {
+        let mut directory = self.directory_mut();
+        if !directory.has_room_for_peer(id) || self.stop.is_cancelled() {
             return;
         }
         let link = Link::new(id, urls, self, (Clients::new(&self.config, id), false));
@@ -266,10 +244,9 @@ impl Node {
             let deliver = inbox.deliver(id, self.raft.clone(), (is_proposals, link.stop.clone()));
             link.tasks.spawn(deliver);
         }
-        peers.insert(id, link);
-        drop(peers);
-        // Who was met before is a peer now.
-        if let Some(remote) = self.remotes_mut().remove(&id) {
+        let was_remote = directory.insert_peer(link);
+        drop(directory);
+        if let Some(remote) = was_remote {
             remote.stop();
         }
     }

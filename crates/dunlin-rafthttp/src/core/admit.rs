@@ -5,7 +5,7 @@
 //! node knows at that moment, a [`LocalView`]. What etcd answers as if it were fine and then drops is [`Admission::Ignore`]; what
 //! no node that works would send is a [`Refusal`]. Section "What a node takes" of `docs/protocol/raft.md` in the repository.
 //!
-//! It knows neither who sent the bytes nor how long they were: `from` is what the message claims, and sizes are the codec's.
+//! It knows not how long the bytes were: sizes are the codec's.
 //! Read next: `admit/content.rs`, the rules of each type.
 //!
 //! Invariants: what is delivered is of a known type and meant for us, its numbers leave room to count on, and nothing in it is
@@ -44,6 +44,9 @@ pub enum Strangers {
 pub struct LocalView<'a> {
     /// This node.
     pub me: MemberId,
+    /// The node that brought the message: the one at the other end of the connection, as it has proven or at least said. A
+    /// message says itself whom it is from.
+    pub sender: MemberId,
     /// The members, voters and learners, as applied from the log; none while this node has yet to join.
     pub members: &'a BTreeSet<MemberId>,
     /// Who may talk and is no member yet: announced itself with its URLs, or is about to be added.
@@ -127,6 +130,7 @@ impl fmt::Display for Ignored {
 /// let (members, nobody) = (BTreeSet::from([MemberId(1), MemberId(2)]), BTreeSet::new());
 /// let view = LocalView {
 ///     me: MemberId(1),
+///     sender: MemberId(2),
 ///     members: &members,
 ///     joining: &nobody,
 ///     removed: &nobody,
@@ -197,10 +201,30 @@ fn check_envelope(
     if view.removed.contains(&from) {
         return Err(Refusal::Removed { from });
     }
+    check_sender(view, from, msg_type)?;
     if view.members.contains(&from) {
         return Ok(None);
     }
     check_stranger(view, from, msg_type)
+}
+
+/// Everything is said by those it is from, but for what followers pass on to the leader as it came.
+fn check_sender(view: &LocalView<'_>, from: MemberId, msg_type: MessageType) -> Result<(), Refusal> {
+    let LocalView { sender, members, .. } = *view;
+    if from == sender {
+        return Ok(());
+    }
+    match msg_type {
+        MessageType::Prop | MessageType::ReadIndex | MessageType::TransferLeader
+            if members.contains(&sender) =>
+        {
+            Ok(())
+        }
+        MessageType::Prop | MessageType::ReadIndex | MessageType::TransferLeader => {
+            Err(Refusal::Stranger { from: sender, msg_type })
+        }
+        _ => Err(Refusal::InAnothersName { from, sender }),
+    }
 }
 
 /// What somebody may say who is no member.

@@ -14,7 +14,6 @@ use super::link::Link;
 use crate::codec::{MessageDecoder, MessageStreamError, MsgAppDecoder, MsgAppError, StreamEnds, StreamEvent};
 use crate::core::{Channel, Redial, StreamKind};
 use crate::limits::REFUSAL_LEN_MAX;
-use crate::raftpb;
 
 /// Why a stream is not, or no longer, read.
 #[derive(Debug, thiserror::Error)]
@@ -141,8 +140,7 @@ async fn read_all(link: &Link, kind: StreamKind, mut body: ResponseBody) -> Stre
         loop {
             match decoder.decode(&mut input) {
                 Ok(Some(StreamEvent::Message(message))) => {
-                    let len = raftpb::encoded_len(&message);
-                    link.node.received(link, message, len);
+                    link.node.received(link, message);
                 }
                 Ok(Some(StreamEvent::LinkHeartbeat)) => {}
                 Ok(None) => break,

@@ -17,7 +17,7 @@ use super::outgoing::Outgoing;
 use super::snapshot::Incoming;
 use super::tls::Identity;
 use crate::codec::{SnapshotDecoder, SnapshotError, SnapshotEvent};
-use crate::core::{Admission, MemberId, PeerUrls, ProbeAnswer, Refusal, StreamKind, check_compatible};
+use crate::core::{MemberId, PeerUrls, ProbeAnswer, Refusal, StreamKind, check_compatible};
 use crate::node::{Node, NotTaken};
 use crate::raft::ProcessError;
 use crate::raftpb::{self, Message, MessageType};
@@ -110,7 +110,7 @@ fn meet(node: &Arc<Node>, headers: &http::HeaderMap) {
 
 async fn in_cluster<F, Fut>(node: &Arc<Node>, request: Request<RequestBytes>, answer: F) -> Answer
 where
-    F: FnOnce(Arc<Node>, Request<RequestBytes>) -> Fut,
+    F: FnOnce(Arc<Node>, MemberId, RequestBytes) -> Fut,
     Fut: Future<Output = Answer>,
 {
     if request.method() != Method::POST {
@@ -119,8 +119,11 @@ where
     if let Some(refusal) = mismatch(node, request.headers()) {
         return refusal;
     }
+    let Some(sender) = headers::sender(request.headers()) else {
+        return refuse(StatusCode::BAD_REQUEST, "the request does not say which member it is from");
+    };
     meet(node, request.headers());
-    let mut answer = answer(node.clone(), request).await;
+    let mut answer = answer(node.clone(), sender, request.into_body()).await;
     headers::answer_cluster(node, &mut answer);
     answer
 }
@@ -134,9 +137,7 @@ async fn next_piece(node: &Node, body: &mut RequestBytes) -> Option<Result<Bytes
     }
 }
 
-async fn pipeline(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
-    let from = headers::sender(request.headers());
-    let mut body = request.into_body();
+async fn pipeline(node: Arc<Node>, sender: MemberId, mut body: RequestBytes) -> Answer {
     let len_max = node.config.limits.message_len_max;
     let mut bytes = BytesMut::new();
     while let Some(piece) = next_piece(&node, &mut body).await {
@@ -151,120 +152,117 @@ async fn pipeline(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
     let Ok(message) = raftpb::decode::<Message>(&bytes, &node.config.limits) else {
         return refuse(StatusCode::BAD_REQUEST, "error unmarshalling raft message");
     };
-    // A member speaks for itself: it said who it is, and with TLS it has proven it. But a transfer of leadership is from whom
-    // it is to go to, whoever passes it on.
-    if from != Some(MemberId(message.from)) && !message.is(MessageType::TransferLeader) {
-        return refuse(StatusCode::UNAUTHORIZED, "the message is not from its sender");
-    }
-    if let Some(link) = node.peer(MemberId(message.from)) {
+    if let Some(link) = node.peer(sender) {
         link.traffic.received(bytes.len());
     }
-    let len = bytes.len();
     drop(bytes);
-    process(&node, (message, len), "error processing raft message").await
+    match node.process(sender, message).await {
+        Ok(()) => taken(),
+        Err(NotTaken::Refused(refusal)) => refused(&node, sender, &refusal),
+        Err(NotTaken::ByRaft(error)) => not_taken(error, "error processing raft message"),
+    }
 }
 
-async fn process(node: &Node, (message, len): (Message, usize), failure: &str) -> Answer {
-    let from = message.from;
-    match node.process(message, len).await {
-        Ok(()) => taken(),
-        Err(NotTaken::ByRaft(ProcessError::Removed)) => {
-            refuse(StatusCode::FORBIDDEN, &ProcessError::Removed.to_string())
-        }
-        Err(NotTaken::ByRaft(error)) => {
+fn not_taken(error: ProcessError, failure: &str) -> Answer {
+    match error {
+        ProcessError::Removed => refuse(StatusCode::FORBIDDEN, &error.to_string()),
+        ProcessError::Stopped | ProcessError::Overloaded => {
             tracing::debug!(%error, "raft did not take a message");
             refuse(StatusCode::INTERNAL_SERVER_ERROR, failure)
         }
-        Err(NotTaken::Refused(refusal)) => {
-            tracing::warn!(from, %refusal, "a message was refused");
-            if let Some(link) = node.peer(MemberId(from)) {
-                link.traffic.not_received();
-            }
-            refuse(refusal.status(), &refusal.to_string())
-        }
     }
 }
 
-async fn snapshot(node: Arc<Node>, request: Request<RequestBytes>) -> Answer {
-    let sender = headers::sender(request.headers()).and_then(|from| node.peer(from));
-    let begin = Instant::now();
-    if let Some(sender) = &sender {
-        sender.traffic.snapshots_received.begin();
+fn refused(node: &Node, sender: MemberId, refusal: &Refusal) -> Answer {
+    tracing::warn!(%sender, %refusal, "a message was refused");
+    if let Some(link) = node.peer(sender) {
+        link.traffic.not_received();
     }
-    let received = receive_snapshot(&node, request.into_body()).await;
-    if let Some(sender) = &sender {
-        sender.traffic.snapshots_received.end(begin.elapsed(), received.is_ok());
+    refuse(refusal.status(), &refusal.to_string())
+}
+
+async fn snapshot(node: Arc<Node>, sender: MemberId, body: RequestBytes) -> Answer {
+    let link = node.peer(sender);
+    let begin = Instant::now();
+    if let Some(link) = &link {
+        link.traffic.snapshots_received.begin();
+    }
+    let received = receive_snapshot(&node, sender, body).await;
+    if let Some(link) = &link {
+        link.traffic.snapshots_received.end(begin.elapsed(), received.is_ok());
     }
     match received {
-        Ok(message) => {
-            let len = raftpb::encoded_len(&message);
-            process(&node, (message, len), "failed to process raft message").await
-        }
-        Err(Refused::Head(error)) => {
+        Ok(Some(message)) => match node.deliver(sender, message).await {
+            Ok(()) => taken(),
+            Err(error) => not_taken(error, "failed to process raft message"),
+        },
+        Ok(None) => taken(),
+        Err(NotReceived::Head(error)) => {
             refuse(StatusCode::BAD_REQUEST, &format!("failed to decode raft message ({error})"))
         }
-        Err(Refused::Message(refusal)) => refuse(refusal.status(), &refusal.to_string()),
-        Err(Refused::WrongType) => refuse(StatusCode::BAD_REQUEST, "wrong raft message type"),
-        Err(Refused::Save(what)) => {
+        Err(NotReceived::Message(refusal)) => refused(&node, sender, &refusal),
+        Err(NotReceived::WrongType) => refuse(StatusCode::BAD_REQUEST, "wrong raft message type"),
+        Err(NotReceived::Save(what)) => {
             refuse(StatusCode::INTERNAL_SERVER_ERROR, &format!("failed to save KV snapshot ({what})"))
         }
     }
 }
 
 /// Why a snapshot is not taken.
-enum Refused {
+enum NotReceived {
     Head(SnapshotError),
     WrongType,
     Message(Refusal),
     Save(&'static str),
 }
 
-async fn receive_snapshot(node: &Node, mut body: RequestBytes) -> Result<Message, Refused> {
+/// Takes a snapshot with its database. `None`: Raft would not look at it, so nobody needs its database, and no file was made.
+async fn receive_snapshot(
+    node: &Node,
+    sender: MemberId,
+    mut body: RequestBytes,
+) -> Result<Option<Message>, NotReceived> {
     let mut decoder = SnapshotDecoder::new(node.config.limits);
-    // Without a file, Raft would not look at the snapshot, so nobody needs its database.
-    let mut head: Option<(Message, Option<Incoming>)> = None;
+    let mut saving: Option<(Message, Incoming)> = None;
     while let Some(piece) = next_piece(node, &mut body).await {
-        let piece = piece.map_err(|()| Refused::Save("the body was cut short"))?;
+        let piece = piece.map_err(|()| NotReceived::Save("the body was cut short"))?;
         let mut input = &piece[..];
-        while let Some(event) = decoder.decode(&mut input).map_err(Refused::Head)? {
-            match (event, &mut head) {
+        while let Some(event) = decoder.decode(&mut input).map_err(NotReceived::Head)? {
+            match (event, &mut saving) {
                 (SnapshotEvent::Head(message), _) => {
                     if !message.is(MessageType::Snap) {
-                        return Err(Refused::WrongType);
+                        return Err(NotReceived::WrongType);
                     }
-                    let incoming = match node.judge(message.clone()).map_err(Refused::Message)? {
-                        Admission::Deliver(_) => Some(begin(node, &message).await?),
-                        Admission::Ignore(_) => None,
-                    };
-                    head = Some((message, incoming));
+                    if let Some(message) = node.admit(sender, message).map_err(NotReceived::Message)? {
+                        let incoming = begin(node, &message).await?;
+                        saving = Some((message, incoming));
+                    }
                 }
-                (SnapshotEvent::Body(bytes), Some((_, Some(incoming)))) => {
+                (SnapshotEvent::Body(bytes), Some((_, incoming))) => {
                     incoming.write(bytes).await.map_err(|error| save_failed(&error))?;
                 }
-                (SnapshotEvent::Body(_), _) => {}
+                (SnapshotEvent::Body(_), None) => {}
             }
         }
     }
-    decoder.handle_end().map_err(Refused::Head)?;
-    let Some((message, incoming)) = head else { return Err(Refused::Save("the body was cut short")) };
-    if let Some(incoming) = incoming {
-        incoming.finish().await.map_err(|error| save_failed(&error))?;
-    }
-    Ok(message)
+    decoder.handle_end().map_err(NotReceived::Head)?;
+    let Some((message, incoming)) = saving else { return Ok(None) };
+    incoming.finish().await.map_err(|error| save_failed(&error))?;
+    Ok(Some(message))
 }
 
 /// Begins the file of a snapshot's database.
-async fn begin(node: &Node, message: &Message) -> Result<Incoming, Refused> {
+async fn begin(node: &Node, message: &Message) -> Result<Incoming, NotReceived> {
     let Some(dir) = &node.config.snapshot_dir else {
-        return Err(Refused::Save("this node takes no databases"));
+        return Err(NotReceived::Save("this node takes no databases"));
     };
     let incoming = Incoming::begin(dir, message.snapshot.metadata.index).await;
     incoming.map_err(|error| save_failed(&error))
 }
 
-fn save_failed(error: &std::io::Error) -> Refused {
+fn save_failed(error: &std::io::Error) -> NotReceived {
     tracing::error!(%error, "a snapshot could not be saved");
-    Refused::Save("it could not be written")
+    NotReceived::Save("it could not be written")
 }
 
 fn stream(node: &Arc<Node>, request: &Request<RequestBytes>, rest: &str) -> Answer {

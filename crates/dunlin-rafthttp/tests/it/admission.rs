@@ -22,9 +22,10 @@ struct Node {
 }
 
 impl Node {
-    fn view(&self) -> LocalView<'_> {
+    fn view(&self, sender: u64) -> LocalView<'_> {
         LocalView {
             me: MemberId(1),
+            sender: MemberId(sender),
             members: &self.members,
             joining: &self.joining,
             removed: &self.removed,
@@ -193,17 +194,25 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn what_is_admitted_of_arbitrary_messages_is_safe_for_raft((node, message) in any_case()) {
-        if let Ok(Admission::Deliver(taken)) = admit(&node.view(), message.clone()) {
+    fn what_is_admitted_of_arbitrary_messages_is_safe_for_raft(
+        (node, message) in any_case(),
+        other in prop_oneof![3 => Just(None), 1 => (0..7_u64).prop_map(Some)],
+    ) {
+        let sender = other.unwrap_or(message.from);
+        if let Ok(Admission::Deliver(taken)) = admit(&node.view(sender), message.clone()) {
+            let is_passed_on = matches!(message.msg_type, 2 | 13 | 15);
+            let is_member = node.members.contains(&MemberId(sender));
+            prop_assert!(taken.from == sender || is_passed_on && is_member);
             assert_safe_for_raft(&node, &message, &taken);
         }
     }
 
     #[test]
     fn what_was_admitted_is_admitted_again((node, message) in near_case()) {
-        if let Ok(Admission::Deliver(taken)) = admit(&node.view(), message.clone()) {
+        let view = node.view(message.from);
+        if let Ok(Admission::Deliver(taken)) = admit(&view, message.clone()) {
             let again = Message { term: message.term, ..taken.clone() };
-            prop_assert_eq!(admit(&node.view(), again), Ok(Admission::Deliver(taken)));
+            prop_assert_eq!(admit(&view, again), Ok(Admission::Deliver(taken)));
         }
     }
 }
@@ -221,7 +230,7 @@ fn everything_that_real_nodes_sent_is_admitted() {
             term: message.term,
             last_index: INDEX_MAX,
         };
-        let view = LocalView { me: MemberId(message.to), ..node.view() };
+        let view = LocalView { me: MemberId(message.to), ..node.view(message.from) };
         let admitted = admit(&view, message.clone());
         assert!(matches!(admitted, Ok(Admission::Deliver(_))), "{admitted:?}: {message:?}");
     }

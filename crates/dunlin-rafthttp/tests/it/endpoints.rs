@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use dunlin_http::{RequestBody, ResponseBody, Transport as Http};
-use dunlin_rafthttp::raftpb::{self, Message, MessageType};
-use dunlin_rafthttp::{MemberId, ProcessError};
+use dunlin_rafthttp::codec::encode_snapshot_head;
+use dunlin_rafthttp::raftpb::{self, Message, MessageType, Snapshot as RaftSnapshot};
+use dunlin_rafthttp::{MemberId, RaftLimits};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 
-use crate::members::{Member, message, until};
+use crate::members::{Member, message, metadata, until};
 
 /// A stranger who knows the protocol.
 struct Stranger {
@@ -94,19 +95,47 @@ async fn a_removed_sender_is_told_so_by_the_pipeline() {
     member.removed.lock().unwrap().push(MemberId(2));
     let sent = Message { to: 1, from: 2, ..message(MessageType::Heartbeat) };
     let answer = Stranger::of(&member).post("/raft", encoded(&sent)).await;
-    assert_eq!(answer, (StatusCode::FORBIDDEN, ProcessError::Removed.to_string()));
+    assert_eq!(
+        answer,
+        (StatusCode::FORBIDDEN, "member 2 has been permanently removed from the cluster".into())
+    );
 }
 
 #[tokio::test]
-async fn a_raft_that_takes_nothing_is_an_error_and_nobody_speaks_for_another() {
+async fn a_raft_that_takes_nothing_is_an_error() {
     let member = Member::start(1).await;
     let sent = Message { to: 1, from: 2, ..message(MessageType::Heartbeat) };
     member.is_stopped.store(true, std::sync::atomic::Ordering::SeqCst);
     let answer = Stranger::of(&member).post("/raft", encoded(&sent)).await;
     assert_eq!(answer, (StatusCode::INTERNAL_SERVER_ERROR, "error processing raft message".into()));
+}
+
+#[tokio::test]
+async fn nobody_speaks_for_another_by_a_message_or_a_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut member = Member::start_with(1, |builder| builder.snapshot_dir(dir.path())).await;
     let liar = Stranger::of(&member);
     let spoken = Message { to: 1, from: 3, ..message(MessageType::Heartbeat) };
-    assert_eq!(liar.post("/raft", encoded(&spoken)).await.0, StatusCode::UNAUTHORIZED);
+    let answer = liar.post("/raft", encoded(&spoken)).await;
+    assert_eq!(answer, (StatusCode::UNAUTHORIZED, "message from member 3 is brought by member 2".into()));
+    let snapshot = RaftSnapshot { metadata: metadata(7), ..RaftSnapshot::default() };
+    for (from, status) in [(3, StatusCode::UNAUTHORIZED), (2, StatusCode::NO_CONTENT)] {
+        let sent = Message { to: 1, from, snapshot: snapshot.clone(), ..message(MessageType::Snap) };
+        let mut body = bytes::BytesMut::new();
+        encode_snapshot_head(&sent, &RaftLimits::DEFAULT, &mut body).unwrap();
+        body.extend_from_slice(b"database");
+        assert_eq!(liar.post("/raft/snapshot", body.freeze()).await.0, status);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), usize::from(from == 2));
+    }
+    assert_eq!(member.next_message().await.from, 2);
+}
+
+#[tokio::test]
+async fn who_does_not_say_who_it_is_is_refused() {
+    let member = Member::start(1).await;
+    let sent = Message { to: 1, from: 2, ..message(MessageType::Heartbeat) };
+    let answer = Stranger::of(&member).without("x-server-from").post("/raft", encoded(&sent)).await;
+    assert_eq!(answer.0, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

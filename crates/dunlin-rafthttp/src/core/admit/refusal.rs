@@ -12,10 +12,18 @@ use crate::raftpb::{DecodeError, MessageType, UnknownValue};
 #[non_exhaustive]
 pub enum Refusal {
     /// Its sender was removed from the cluster, and should hear of it.
-    #[error("member {from} was removed from the cluster")]
+    #[error("member {from} has been permanently removed from the cluster")]
     Removed {
         /// The sender.
         from: MemberId,
+    },
+    /// It is from somebody else than the node that brought it, and of a type that nobody passes on.
+    #[error("message from member {from} is brought by member {sender}")]
+    InAnothersName {
+        /// Whom it says it is from.
+        from: MemberId,
+        /// Who brought it.
+        sender: MemberId,
     },
     /// It is for somebody else.
     #[error("message is for member {to}")]
@@ -171,6 +179,7 @@ impl Refusal {
         match self {
             // A node of etcd's that reads this gives itself up as removed, so nobody else may get it.
             Self::Removed { .. } => StatusCode::FORBIDDEN,
+            Self::InAnothersName { .. } => StatusCode::UNAUTHORIZED,
             _ => StatusCode::BAD_REQUEST,
         }
     }

@@ -50,10 +50,16 @@ impl Node {
         Self { members: BTreeSet::new(), joining: BTreeSet::new(), ..Self::member() }
     }
 
+    /// Judges a message that its author brings.
     fn admit(&self, message: Message) -> Result<Admission, Refusal> {
+        self.admit_from(MemberId(message.from), message)
+    }
+
+    fn admit_from(&self, sender: MemberId, message: Message) -> Result<Admission, Refusal> {
         let Self { members, joining, removed, strangers } = self;
         let view = LocalView {
             me: MemberId(1),
+            sender,
             members,
             joining,
             removed,
@@ -154,6 +160,25 @@ fn a_message_for_another_or_from_nobody_or_us_reaches_nothing() {
         let from_nobody = node.admit(Message { from: 0, ..message(msg_type) });
         assert_eq!(from_nobody, Err(Refusal::NoSender { msg_type }));
         assert_eq!(node.admit(Message { from: 1, ..message(msg_type) }), ignored(Ignored::FromMyself));
+    }
+}
+
+#[test]
+fn a_member_says_nothing_in_anothers_name_and_passes_on_what_is_for_the_leader() {
+    use MessageType::{Prop, ReadIndex, TransferLeader};
+    let node = Node::member();
+    for msg_type in BETWEEN_NODES {
+        let by_member = node.admit_from(MemberId(3), message(msg_type));
+        let by_stranger = node.admit_from(MemberId(9), message(msg_type));
+        if [Prop, ReadIndex, TransferLeader].contains(&msg_type) {
+            assert!(matches!(by_member, Ok(Admission::Deliver(_))), "{msg_type:?}");
+            assert_eq!(by_stranger, Err(Refusal::Stranger { from: MemberId(9), msg_type }));
+        } else {
+            let refusal = by_member.unwrap_err();
+            assert_eq!(refusal.status().as_u16(), 401);
+            assert_eq!(refusal, Refusal::InAnothersName { from: MemberId(2), sender: MemberId(3) });
+            assert!(by_stranger.is_err());
+        }
     }
 }
 
