@@ -56,11 +56,34 @@ impl Meter {
     ///
     /// When the process is gone or `/proc` is not there.
     pub fn rss(self) -> io::Result<u64> {
-        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.pid))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
+        self.kib("smaps_rollup", "Rss:")
+    }
+
+    /// The most resident memory in bytes since [`Meter::forget_peak`], or since the process began.
+    ///
+    /// # Errors
+    ///
+    /// When the process is gone or `/proc` is not there.
+    pub fn peak(self) -> io::Result<u64> {
+        self.kib("status", "VmHWM:")
+    }
+
+    /// Lets the peak begin anew with what is resident now.
+    ///
+    /// # Errors
+    ///
+    /// When the process is gone, somebody else's, or `/proc` is not there.
+    pub fn forget_peak(self) -> io::Result<()> {
+        // What the digit means stands in proc(5).
+        fs::write(format!("/proc/{}/clear_refs", self.pid), "5")
+    }
+
+    fn kib(self, file: &str, name: &str) -> io::Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", self.pid))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
         let kib =
             line.and_then(|rest| rest.split_whitespace().next()).and_then(|word| word.parse::<u64>().ok());
-        kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other("no Rss line in smaps_rollup"))
+        kib.map(|kib| kib * 1024).ok_or_else(|| io::Error::other(format!("no {name} line in {file}")))
     }
 }
 

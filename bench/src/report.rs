@@ -25,7 +25,16 @@ pub struct Report {
     /// Processor time of the client for one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_cpu_us_per_op: Option<f64>,
-    /// Time from the first request of a wave to its last answer.
+    /// Processor time of both sides together for one of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_us_per_op: Option<f64>,
+    /// Payload in a second, in millions of bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mb_per_s: Option<f64>,
+    /// Resident bytes of both sides at their peaks, above what they had before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_bytes: Option<u64>,
+    /// Time from the first request of a wave to its last answer, or of a snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_ms: Option<f64>,
     /// Operations in a second.
@@ -66,6 +75,13 @@ impl Report {
     /// Sets the rate of `ops` operations, and what the client spent on each.
     pub fn set_client_cost(&mut self, ops: u64, elapsed: Duration, cpu_ns: u64) {
         self.client_cpu_us_per_op = self.set_rate(ops, elapsed, cpu_ns);
+    }
+
+    /// Sets the rate of `ops` operations, and what the sender and the receiver spent on each.
+    pub fn set_both_costs(&mut self, ops: u64, elapsed: Duration, [sender_ns, receiver_ns]: [u64; 2]) {
+        self.client_cpu_us_per_op = self.set_rate(ops, elapsed, sender_ns);
+        self.server_cpu_us_per_op = self.set_rate(ops, elapsed, receiver_ns);
+        self.cpu_us_per_op = self.set_rate(ops, elapsed, sender_ns + receiver_ns);
     }
 
     fn set_rate(&mut self, ops: u64, elapsed: Duration, cpu_ns: u64) -> Option<f64> {

@@ -1,6 +1,6 @@
 //! `cargo xtask bench AREA`: what is compared as processes of their own, in rotation, medians, a table and JSON lines.
 //!
-//! An area says in `edge.rs` or `http.rs` what is measured and how one run goes; `fleet.rs` builds and starts processes,
+//! An area says in `edge.rs`, `http.rs` or `raft.rs` what is measured and how one run goes; `fleet.rs` builds and starts processes,
 //! `results.rs` takes medians and writes, and `bars.rs` compares with what was promised. A missed bar is printed, never a
 //! failure: figures depend on the machine.
 
@@ -9,6 +9,7 @@ mod edge;
 mod fleet;
 mod http;
 mod nginx;
+mod raft;
 mod results;
 mod sides;
 mod trials;
@@ -38,6 +39,8 @@ enum AreaName {
     Edge(AreaArguments),
     /// HTTP clients: keep-alive requests and a wave, in plain text, over TLS and as HTTP/2.
     Http(AreaArguments),
+    /// Raft's messages between two members: appends, heartbeats beside them, a snapshot.
+    Rafthttp(AreaArguments),
 }
 
 #[derive(Debug, Args)]
@@ -85,6 +88,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<()> {
     match &arguments.area {
         AreaName::Edge(arguments) => run_area::<edge::Edge>(arguments),
         AreaName::Http(arguments) => run_area::<http::Http>(arguments),
+        AreaName::Rafthttp(arguments) => run_area::<raft::Raft>(arguments),
     }
 }
 

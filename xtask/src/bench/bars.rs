@@ -12,6 +12,8 @@ use super::sides::Side;
 pub(crate) enum Bound {
     /// Ours by the peer's, at most.
     Ratio(Side, f64),
+    /// Ours by the peer's, at least.
+    RatioAtLeast(Side, f64),
     /// Ours alone, at most.
     Ours(f64),
     /// Ours alone, neither more nor less.
@@ -56,7 +58,7 @@ impl Bar {
     fn is_about(&self, line: &Line) -> bool {
         let is_named = line.name.starts_with(self.begin) && line.name.ends_with(self.end);
         let is_beside = match self.bound {
-            Bound::Ratio(peer, _) => line.peer == peer.name(),
+            Bound::Ratio(peer, _) | Bound::RatioAtLeast(peer, _) => line.peer == peer.name(),
             Bound::Ours(_) | Bound::Exactly(_) => true,
         };
         is_named && is_beside && line.metric == self.metric
@@ -65,6 +67,7 @@ impl Bar {
     fn is_met(&self, measured: f64) -> bool {
         match self.bound {
             Bound::Ratio(_, bound) | Bound::Ours(bound) => measured <= bound,
+            Bound::RatioAtLeast(_, bound) => measured >= bound,
             Bound::Exactly(bound) => measured.total_cmp(&bound).is_eq(),
         }
     }
@@ -73,6 +76,9 @@ impl Bar {
         let (what, bound, measured) = match self.bound {
             Bound::Ratio(peer, bound) => {
                 (format!("{} against {}", self.metric, peer.name()), format!("<= {bound}"), line.ratio)
+            }
+            Bound::RatioAtLeast(peer, bound) => {
+                (format!("{} against {}", self.metric, peer.name()), format!(">= {bound}"), line.ratio)
             }
             Bound::Ours(bound) => (self.metric.to_owned(), format!("<= {bound}"), line.ours),
             Bound::Exactly(bound) => (self.metric.to_owned(), format!("= {bound}"), line.ours),
@@ -84,7 +90,7 @@ impl Bar {
         };
         let shown = match (measured, self.bound) {
             (None, _) => "-".to_owned(),
-            (Some(value), Bound::Ratio(..)) => format!("{value:.3}"),
+            (Some(value), Bound::Ratio(..) | Bound::RatioAtLeast(..)) => format!("{value:.3}"),
             (Some(value), _) => compact(value),
         };
         format!("| {what} | {} | {bound} | {shown} | {verdict} |", line.name)
@@ -97,6 +103,7 @@ mod tests {
     use crate::bench::Area;
     use crate::bench::edge::Edge;
     use crate::bench::http::Http;
+    use crate::bench::raft::Raft;
 
     fn about<A: Area>(name: &str, metric: &'static str, peer: Side) -> usize {
         let line = Line {
@@ -123,6 +130,7 @@ mod tests {
         assert_eq!(about::<Http>("http/h1/16", "client_cpu_us_per_op", Side::Hyper), 1);
         assert_eq!(about::<Http>("http/h1/1", "client_cpu_us_per_op", Side::Hyper), 0);
         assert_eq!(about::<Http>("http/tls/wave", "connections", Side::Go), 1);
+        assert_eq!(about::<Raft>("rafthttp/app-64x256", "rate", Side::Go), 1);
     }
 
     #[test]
@@ -130,5 +138,13 @@ mod tests {
         let exact = bar(("", ""), "connections", Bound::Exactly(16.0));
         assert!(exact.is_met(16.0));
         assert!(!exact.is_met(15.0) && !exact.is_met(17.0));
+    }
+
+    #[test]
+    fn a_rate_has_to_be_higher_and_a_cost_lower() {
+        let rate = bar(("", ""), "rate", Bound::RatioAtLeast(Side::Go, 1.5));
+        let cost = bar(("", ""), "cost", Bound::Ratio(Side::Go, 0.6));
+        assert!(rate.is_met(1.6) && !rate.is_met(1.4));
+        assert!(cost.is_met(0.5) && !cost.is_met(0.7));
     }
 }

@@ -97,6 +97,16 @@ impl Fleet {
         self.target_dir.join("bench").join(name)
     }
 
+    /// A folder with nothing in it.
+    pub(crate) fn fresh_dir(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.bench_file(name);
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir).with_context(|| format!("cannot empty {}", dir.display()))?;
+        }
+        std::fs::create_dir(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        Ok(dir)
+    }
+
     /// The folder of a peer's sources.
     pub(crate) fn peer_dir(&self, name: &str) -> PathBuf {
         self.root.join("bench").join("peers").join(name)

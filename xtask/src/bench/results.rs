@@ -30,8 +30,17 @@ impl Reading {
 
     /// The few figures that are worth a line while it runs.
     pub(crate) fn summary(&self) -> String {
-        let shown = ["server_cpu_us_per_op", "client_cpu_us_per_op", "rate", "p50_us", "lost", "wrong"];
-        let memory = ["bytes_per_conn_fresh", "bytes_per_conn_after16k", "bytes_per_closed"];
+        let shown = [
+            "server_cpu_us_per_op",
+            "client_cpu_us_per_op",
+            "rate",
+            "p50_us",
+            "p99_us",
+            "total_ms",
+            "lost",
+            "wrong",
+        ];
+        let memory = ["bytes_per_conn_fresh", "bytes_per_conn_after16k", "bytes_per_closed", "peak_bytes"];
         let part = |field: &&str| self.number(field).map(|value| format!("{field} {}", compact(value)));
         shown.iter().chain(&memory).filter_map(part).collect::<Vec<_>>().join(", ")
     }

@@ -17,7 +17,7 @@ pub(crate) enum Side {
     HyperUtil,
     /// `http`: reqwest.
     Reqwest,
-    /// `http`: Go's net/http.
+    /// `http`: Go's net/http; `rafthttp`: etcd's package, which is written in Go.
     Go,
 }
 

@@ -19,7 +19,11 @@ const ARROWS: [Arrows; 10] = [
     Arrows::of("dunlin-client", &["dunlin-wire"], &[]),
     Arrows::of("dunlin", &["dunlin-macros", "dunlin-poll", "dunlin-wire"], &["dunlin-client"]),
     Arrows::of("dunlin-cli", &["dunlin", "dunlin-client"], &[]),
-    Arrows::of("dunlin-bench", &["dunlin", "dunlin-http", "dunlin-poll", "dunlin-wire"], &[]),
+    Arrows::of(
+        "dunlin-bench",
+        &["dunlin", "dunlin-http", "dunlin-poll", "dunlin-rafthttp", "dunlin-wire"],
+        &[],
+    ),
     Arrows::of("xtask", &[], &[]),
 ];
 
