@@ -50,7 +50,7 @@ impl Counter {
             if self.index.swap(next, Ordering::Relaxed) != message.index {
                 self.wrong.fetch_add(1, Ordering::Relaxed);
             }
-            if count % APPENDS_PER_ANSWER == 0 {
+            if count.is_multiple_of(APPENDS_PER_ANSWER) {
                 self.answer(Message {
                     msg_type: MessageType::AppResp.into(),
                     index: count,

@@ -8,12 +8,14 @@
 mod gather;
 mod message;
 mod msgapp;
+mod output;
 mod snapshot;
 
 use bytes::{BufMut, BytesMut};
 
 pub use message::{MessageDecoder, MessageStreamError, encode_message};
 pub use msgapp::{MsgAppDecoder, MsgAppEncoder, MsgAppError, StreamEnds};
+pub use output::{Output, Pieces};
 pub use snapshot::{
     SnapshotBody, SnapshotBodyError, SnapshotDecoder, SnapshotError, SnapshotEvent, encode_snapshot_head,
 };

@@ -38,9 +38,9 @@ pub use crate::core::{
 };
 pub use builder::{Builder, StartError};
 pub use codec::{
-    EncodeError, MessageDecoder, MessageStreamError, MsgAppDecoder, MsgAppEncoder, MsgAppError, SnapshotBody,
-    SnapshotBodyError, SnapshotDecoder, SnapshotError, SnapshotEvent, StreamEnds, StreamEvent,
-    encode_message, encode_snapshot_head,
+    EncodeError, MessageDecoder, MessageStreamError, MsgAppDecoder, MsgAppEncoder, MsgAppError, Output,
+    Pieces, SnapshotBody, SnapshotBodyError, SnapshotDecoder, SnapshotError, SnapshotEvent, StreamEnds,
+    StreamEvent, encode_message, encode_snapshot_head,
 };
 pub use limits::RaftLimits;
 pub use net::metrics::PeerTraffic;

@@ -71,6 +71,9 @@ pub const SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of messages that are encoded for one write to a stream.
 pub const WRITE_LEN: usize = 64 * 1024;
 
+/// Data of an entry that is so long is written from where it lies; shorter data costs less to copy than a chunk of its own.
+pub const SHARED_DATA_LEN_MIN: usize = 8 * 1024;
+
 /// Bytes of a snapshot's database that are read and sent at a time.
 pub const SNAPSHOT_CHUNK_LEN: usize = 64 * 1024;
 

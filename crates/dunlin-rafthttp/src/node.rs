@@ -101,7 +101,7 @@ impl Node {
     }
 
     /// Sends one message: to a peer, else to a remote, else nowhere.
-    pub(crate) fn send(&self, message: Message) {
+    pub(crate) fn send(&self, now: Instant, message: Message) {
         let to = MemberId(message.to);
         if to.0 == 0 {
             return;
@@ -109,29 +109,30 @@ impl Node {
         let link = self.directory().peer_or_remote(to).cloned();
         match link {
             Some(link) => {
+                let len = raftpb::encoded_len(&message);
                 if message.is(MessageType::App) && !link.is_remote {
-                    let len = raftpb::encoded_len(&message) as u64;
-                    self.server_stats().handle_append_sent(Instant::now(), len);
+                    self.server_stats().handle_append_sent(now, len as u64);
                 }
-                link.send(message);
+                link.send(message, len);
             }
             None => tracing::debug!(%to, "a message is for somebody unknown"),
         }
     }
 
     /// A message came on a stream of a peer.
-    pub(crate) fn received(&self, link: &Link, message: Message) {
+    pub(crate) fn received(&self, now: Instant, link: &Link, mut message: Message) {
         if link.peer().is_paused() {
             return;
         }
-        match self.admit(link.id, message) {
-            Ok(Some(message)) => {
-                if !link.inbox.push(message) {
+        let len = raftpb::encoded_len(&message);
+        match self.admit((link.id, now), &mut message, len) {
+            Ok(true) => {
+                if !link.inbox.push(message, len) {
                     link.traffic.not_received();
                     tracing::warn!(peer = %link.id, "raft is behind: a message that came was dropped");
                 }
             }
-            Ok(None) => {}
+            Ok(false) => {}
             Err(refusal) => {
                 link.traffic.not_received();
                 tracing::warn!(peer = %link.id, %refusal, "a message was refused");
@@ -139,12 +140,17 @@ impl Node {
         }
     }
 
-    /// A message came by a post of `sender`'s.
-    pub(crate) async fn process(&self, sender: MemberId, message: Message) -> Result<(), NotTaken> {
-        match self.admit(sender, message).map_err(NotTaken::Refused)? {
-            Some(message) => self.deliver(sender, message).await.map_err(NotTaken::ByRaft),
-            None => Ok(()),
+    /// A message of such a length came by a post of `sender`'s.
+    pub(crate) async fn process(
+        &self,
+        sender: MemberId,
+        mut message: Message,
+        len: usize,
+    ) -> Result<(), NotTaken> {
+        if self.admit((sender, Instant::now()), &mut message, len).map_err(NotTaken::Refused)? {
+            return self.deliver(sender, message).await.map_err(NotTaken::ByRaft);
         }
+        Ok(())
     }
 
     /// Gives Raft a posted message that was admitted.
@@ -155,8 +161,13 @@ impl Node {
         self.raft.process(message).await
     }
 
-    /// Looks at a message before Raft does, by what is known now. `None`: it is to be ignored.
-    pub(crate) fn admit(&self, sender: MemberId, message: Message) -> Result<Option<Message>, Refusal> {
+    /// Looks at a message before Raft does, by what is known now. Whether Raft is to have it.
+    pub(crate) fn admit(
+        &self,
+        (sender, now): (MemberId, Instant),
+        message: &mut Message,
+        len: usize,
+    ) -> Result<bool, Refusal> {
         let from = MemberId(message.from);
         let removed = if self.raft.is_id_removed(from) { BTreeSet::from([from]) } else { BTreeSet::new() };
         let view = *self.view.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,19 +182,16 @@ impl Node {
             term: view.term,
             last_index: view.last_index,
         };
-        let admission = admit(&view, message)?;
-        drop(directory);
-        match admission {
+        match admit(&view, message)? {
             Admission::Ignore(ignored) => {
                 tracing::debug!(%sender, reason = ignored.as_str(), "a message was ignored");
-                Ok(None)
+                Ok(false)
             }
-            Admission::Deliver(message) => {
+            Admission::Deliver => {
                 if message.is(MessageType::App) {
-                    let len = raftpb::encoded_len(&message) as u64;
-                    self.server_stats().handle_append_received(Instant::now(), from, len);
+                    self.server_stats().handle_append_received(now, from, len as u64);
                 }
-                Ok(Some(message))
+                Ok(true)
             }
         }
     }

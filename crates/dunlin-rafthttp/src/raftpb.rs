@@ -23,7 +23,11 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
+use prost::Message as _;
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use crate::codec::Output;
 
 pub use change::{ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2};
 pub use decode::{Raftpb, decode};
@@ -32,6 +36,9 @@ pub use error::{DecodeError, UnknownValue};
 pub use message::{Message, MessageType};
 pub use snapshot::{Snapshot, SnapshotMetadata};
 pub use state::{ConfState, HardState};
+
+/// The field of an entry's data.
+const ENTRY_DATA_TAG: u32 = 4;
 
 /// How many bytes [`encode`] appends.
 #[must_use]
@@ -44,4 +51,17 @@ pub fn encode(value: &impl Raftpb, out: &mut BytesMut) {
     out.reserve(value.encoded_len());
     // The checked variant fails for a full buffer only, and this one grows.
     value.encode_raw(out);
+}
+
+/// Appends an entry in that dialect, its data as the output takes data.
+pub(crate) fn encode_entry(entry: &Entry, out: &mut impl Output) {
+    // The data is the last field, so an entry is what it is without, and then that.
+    let bare = Entry { data: Bytes::new(), ..*entry };
+    let buffer = out.buffer();
+    bare.encode_raw(buffer);
+    if !entry.data.is_empty() {
+        encode_key(ENTRY_DATA_TAG, WireType::LengthDelimited, buffer);
+        encode_varint(entry.data.len() as u64, buffer);
+        out.put_data(&entry.data);
+    }
 }

@@ -69,8 +69,9 @@ impl Transport {
     /// Sends messages to the members they are for, in order for each. It never waits: what does not fit is dropped, and
     /// Raft is told.
     pub fn send(&self, messages: impl IntoIterator<Item = Message>) {
+        let now = Instant::now();
         for message in messages {
-            self.node.send(message);
+            self.node.send(now, message);
         }
     }
 

@@ -62,14 +62,10 @@ pub struct LocalView<'a> {
 }
 
 /// What is done with a message that is not refused. Its sender hears the same in both cases.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is taken apart where it comes out, and seldom the small one"
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Admission {
-    /// Raft gets it, as it is here: without a snapshot that means nothing, and a transfer of leadership without its term.
-    Deliver(Message),
+    /// Raft gets it, as [`admit`] has left it.
+    Deliver,
     /// Nothing.
     Ignore(Ignored),
 }
@@ -119,7 +115,8 @@ impl fmt::Display for Ignored {
     }
 }
 
-/// Decides about a message of a peer. Sections "What a node takes" and "Messages".
+/// Decides about a message of a peer, and takes out of it what Raft must not see: a snapshot that means nothing, and the term of a
+/// transfer of leadership. Sections "What a node takes" and "Messages".
 ///
 /// ```
 /// use std::collections::BTreeSet;
@@ -146,22 +143,22 @@ impl fmt::Display for Ignored {
 ///     commit,
 ///     ..Message::default()
 /// };
-/// assert_eq!(admit(&view, heartbeat(100)), Ok(Admission::Deliver(heartbeat(100))));
-/// assert_eq!(admit(&view, heartbeat(101)), Err(Refusal::CommitBeyondLog { commit: 101, last_index: 100 }));
-/// let hup = Message { from: 2, to: 1, ..Message::default() };
-/// assert_eq!(admit(&view, hup), Ok(Admission::Ignore(Ignored::LocalType)));
+/// assert_eq!(admit(&view, &mut heartbeat(100)), Ok(Admission::Deliver));
+/// assert_eq!(admit(&view, &mut heartbeat(101)), Err(Refusal::CommitBeyondLog { commit: 101, last_index: 100 }));
+/// let mut hup = Message { from: 2, to: 1, ..Message::default() };
+/// assert_eq!(admit(&view, &mut hup), Ok(Admission::Ignore(Ignored::LocalType)));
 /// ```
 ///
 /// # Errors
 ///
 /// [`Refusal`] with the first thing that no node that works would send; [`Refusal::status`] is the answer to it.
-pub fn admit(view: &LocalView<'_>, mut message: Message) -> Result<Admission, Refusal> {
+pub fn admit(view: &LocalView<'_>, message: &mut Message) -> Result<Admission, Refusal> {
     let Ok(msg_type) = message.msg_type() else { return Ok(Admission::Ignore(Ignored::UnknownType)) };
-    if let Some(ignored) = check_envelope(view, &message, msg_type)? {
+    if let Some(ignored) = check_envelope(view, message, msg_type)? {
         return Ok(Admission::Ignore(ignored));
     }
-    check_term(view, &message, msg_type)?;
-    if let Some(ignored) = content::check(view, &message, msg_type)? {
+    check_term(view, message, msg_type)?;
+    if let Some(ignored) = content::check(view, message, msg_type)? {
         return Ok(Admission::Ignore(ignored));
     }
     if msg_type != MessageType::Snap {
@@ -172,7 +169,7 @@ pub fn admit(view: &LocalView<'_>, mut message: Message) -> Result<Admission, Re
         // `raft`; that the term is ours was checked.
         message.term = 0;
     }
-    Ok(Admission::Deliver(message))
+    Ok(Admission::Deliver)
 }
 
 /// What can be said by the type and by who talks to whom.

@@ -77,8 +77,8 @@ impl Attached {
 /// What a stream is to carry next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Batch {
-    /// These, in order; never none.
-    Messages(Vec<Message>),
+    /// These, in order; never none. With how many bytes their encodings have.
+    Messages(Vec<Message>, usize),
     /// Nothing now.
     Empty,
     /// Nothing ever again: another one has taken its place, or the peer is gone.
@@ -137,8 +137,8 @@ impl Peer {
         self.stream(kind).is_attached
     }
 
-    /// A message is to be sent.
-    pub(crate) fn handle_send(&mut self, message: Message) -> Outcome {
+    /// A message is to be sent whose encoding has `len` bytes.
+    pub(crate) fn handle_send(&mut self, message: Message, len: usize) -> Outcome {
         if self.is_paused || self.is_stopped {
             return Outcome::Discarded;
         }
@@ -149,7 +149,7 @@ impl Peer {
             Channel::Stream(kind) => &mut self.stream_mut(kind).queue,
             Channel::Pipeline | Channel::Reader(_) | Channel::Snapshot => &mut self.pipeline,
         };
-        match queue.push(message) {
+        match queue.push(message, len) {
             Ok(()) => Outcome::Queued(channel),
             Err(message) => Outcome::Dropped(SendError::QueueFull { channel }, reports_of(&message)),
         }
@@ -193,15 +193,8 @@ impl Peer {
         if !self.is_current(attached) {
             return Batch::Over;
         }
-        let queue = &mut self.stream_mut(attached.kind).queue;
-        let (mut messages, mut bytes) = (Vec::new(), 0_usize);
-        while let Some(len) = queue.next_len()
-            && (messages.is_empty() || bytes.saturating_add(len) <= bytes_max)
-        {
-            bytes = bytes.saturating_add(len);
-            messages.extend(queue.pop());
-        }
-        if messages.is_empty() { Batch::Empty } else { Batch::Messages(messages) }
+        let (messages, bytes) = self.stream_mut(attached.kind).queue.pop_batch(bytes_max);
+        if messages.is_empty() { Batch::Empty } else { Batch::Messages(messages, bytes) }
     }
 
     fn is_current(&self, attached: Attached) -> bool {

@@ -27,8 +27,8 @@ impl Lane {
         Self { queue: Mutex::new(MessageQueue::new(limits)), news: Notify::new() }
     }
 
-    fn push(&self, message: Message) -> bool {
-        let is_taken = self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(message).is_ok();
+    fn push(&self, message: Message, len: usize) -> bool {
+        let is_taken = self.queue.lock().unwrap_or_else(PoisonError::into_inner).push(message, len).is_ok();
         self.news.notify_one();
         is_taken
     }
@@ -49,10 +49,10 @@ impl Inbox {
         Self { proposals: Lane::new(limits), others: Lane::new(limits) }
     }
 
-    /// Puts a message into its queue. `false`: there was no room.
-    pub(crate) fn push(&self, message: Message) -> bool {
+    /// Puts a message whose encoding has `len` bytes into its queue. `false`: there was no room.
+    pub(crate) fn push(&self, message: Message, len: usize) -> bool {
         let lane = if message.is(MessageType::Prop) { &self.proposals } else { &self.others };
-        lane.push(message)
+        lane.push(message, len)
     }
 
     /// Gives Raft what came, until the peer is stopped: run it once for proposals and once for the others.

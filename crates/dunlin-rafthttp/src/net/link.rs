@@ -123,9 +123,9 @@ impl Link {
         }
     }
 
-    /// Sends a message, without waiting for anything.
-    pub(crate) fn send(&self, message: Message) {
-        let outcome = self.peer().handle_send(message);
+    /// Sends a message whose encoding has `len` bytes, without waiting for anything.
+    pub(crate) fn send(&self, message: Message, len: usize) {
+        let outcome = self.peer().handle_send(message, len);
         match outcome {
             Outcome::Queued(Channel::Stream(kind)) => self.waker(kind).wake(),
             Outcome::Queued(_) => self.posts.notify_one(),

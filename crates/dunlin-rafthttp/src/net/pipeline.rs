@@ -44,7 +44,7 @@ async fn send(link: &Link, message: Message) {
     if message.is(MessageType::App) && !link.is_remote {
         let mut stats = link.node.leader_stats();
         match &result {
-            Ok(()) => stats.handle_success(link.id, begin.elapsed()),
+            Ok(()) => stats.handle_successes(link.id, 1, begin.elapsed()),
             Err(_) => stats.handle_failure(link.id),
         }
     }

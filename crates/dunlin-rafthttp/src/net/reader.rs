@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use dunlin_http::ResponseBody;
@@ -136,11 +137,12 @@ async fn read_all(link: &Link, kind: StreamKind, mut body: ResponseBody) -> Stre
             Err(error) => return StreamEnd::Broken(error),
         };
         link.traffic.received(bytes.len());
+        let now = Instant::now();
         let mut input = &bytes[..];
         loop {
             match decoder.decode(&mut input) {
                 Ok(Some(StreamEvent::Message(message))) => {
-                    link.node.received(link, message);
+                    link.node.received(now, link, message);
                 }
                 Ok(Some(StreamEvent::LinkHeartbeat)) => {}
                 Ok(None) => break,

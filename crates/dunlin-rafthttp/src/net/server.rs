@@ -155,8 +155,9 @@ async fn pipeline(node: Arc<Node>, sender: MemberId, mut body: RequestBytes) -> 
     if let Some(link) = node.peer(sender) {
         link.traffic.received(bytes.len());
     }
+    let len = bytes.len();
     drop(bytes);
-    match node.process(sender, message).await {
+    match node.process(sender, message, len).await {
         Ok(()) => taken(),
         Err(NotTaken::Refused(refusal)) => refused(&node, sender, &refusal),
         Err(NotTaken::ByRaft(error)) => not_taken(error, "error processing raft message"),
@@ -229,11 +230,13 @@ async fn receive_snapshot(
         let mut input = &piece[..];
         while let Some(event) = decoder.decode(&mut input).map_err(NotReceived::Head)? {
             match (event, &mut saving) {
-                (SnapshotEvent::Head(message), _) => {
+                (SnapshotEvent::Head(mut message), _) => {
                     if !message.is(MessageType::Snap) {
                         return Err(NotReceived::WrongType);
                     }
-                    if let Some(message) = node.admit(sender, message).map_err(NotReceived::Message)? {
+                    // Only the lengths of appends are counted.
+                    let is_wanted = node.admit((sender, Instant::now()), &mut message, 0);
+                    if is_wanted.map_err(NotReceived::Message)? {
                         let incoming = begin(node, &message).await?;
                         saving = Some((message, incoming));
                     }

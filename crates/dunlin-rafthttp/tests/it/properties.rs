@@ -8,7 +8,7 @@ use dunlin_rafthttp::raftpb::{
     Raftpb, Snapshot,
 };
 use dunlin_rafthttp::{
-    MessageDecoder, MessageStreamError, MsgAppDecoder, MsgAppEncoder, MsgAppError, RaftLimits,
+    MessageDecoder, MessageStreamError, MsgAppDecoder, MsgAppEncoder, MsgAppError, Pieces, RaftLimits,
     SnapshotDecoder, SnapshotError, SnapshotEvent, StreamEvent, encode_message, encode_snapshot_head,
 };
 use proptest::collection::vec;
@@ -166,6 +166,29 @@ proptest! {
         let events: Vec<StreamEvent> = messages.into_iter().map(StreamEvent::from).collect();
         let decoded = decode_appends(&pieces(&stream, &piece_lens), RaftLimits::DEFAULT);
         prop_assert_eq!(decoded, (events, Ok(())));
+    }
+
+    #[test]
+    fn shared_data_and_copied_data_are_the_same_bytes(
+        messages in any_appends(),
+        lens in vec(prop_oneof![0..20_usize, 8_190..8_195_usize], 1..8),
+    ) {
+        let (mut copying, mut sharing) =
+            (MsgAppEncoder::new(ENDS, RaftLimits::DEFAULT), MsgAppEncoder::new(ENDS, RaftLimits::DEFAULT));
+        let (mut copied, mut pieces, mut shared) = (BytesMut::new(), Pieces::default(), Vec::new());
+        let mut lens = lens.iter().cycle();
+        for mut message in messages {
+            for (entry, len) in message.entries.iter_mut().zip(&mut lens) {
+                entry.data = vec![b'x'; *len].into();
+            }
+            copying.encode(&message, &mut copied).expect("it fits");
+            sharing.encode(&message, &mut pieces).expect("it fits");
+            while let Some(piece) = pieces.pop() {
+                prop_assert!(!piece.is_empty());
+                shared.extend_from_slice(&piece);
+            }
+        }
+        prop_assert_eq!(&shared[..], &copied[..]);
     }
 
     #[test]

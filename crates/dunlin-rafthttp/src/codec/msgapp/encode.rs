@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{APPEND, LINK_HEARTBEAT, MESSAGE, Place, StreamEnds};
-use crate::codec::{EncodeError, check_lens, check_message, put_len, put_message};
+use crate::codec::{EncodeError, Output, check_lens, check_message, put_len, put_message};
 use crate::limits::RaftLimits;
 use crate::raftpb::{self, Message, MessageType};
 
@@ -45,9 +45,9 @@ impl MsgAppEncoder {
     /// # Errors
     ///
     /// [`EncodeError`] when the message is none of the two or over a limit; `out` and the encoder are then as they were.
-    pub fn encode(&mut self, message: &Message, out: &mut BytesMut) -> Result<(), EncodeError> {
+    pub fn encode(&mut self, message: &Message, out: &mut impl Output) -> Result<(), EncodeError> {
         if message.is_link_heartbeat() {
-            out.put_u8(LINK_HEARTBEAT);
+            out.buffer().put_u8(LINK_HEARTBEAT);
             return Ok(());
         }
         if !message.is(MessageType::App) {
@@ -59,7 +59,7 @@ impl MsgAppEncoder {
                 place
             }
             None => {
-                self.encode_whole(message, out)?;
+                self.encode_whole(message, out.buffer())?;
                 Place::after(message)
             }
         };
@@ -73,18 +73,18 @@ impl MsgAppEncoder {
         is_lossless.then(|| self.place.plus(message.entries.len() as u64)).flatten()
     }
 
-    fn encode_short(&self, message: &Message, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn encode_short(&self, message: &Message, out: &mut impl Output) -> Result<(), EncodeError> {
         let entries = &message.entries;
         let entries_len = entries.iter().map(raftpb::encoded_len).sum();
         check_lens(entries_len, self.limits.message_len_max, entries.len(), &self.limits)?;
-        out.reserve(1 + size_of::<u64>() * (entries.len() + 2) + entries_len);
-        out.put_u8(APPEND);
-        put_len(entries.len(), out);
+        let buffer = out.buffer();
+        buffer.put_u8(APPEND);
+        put_len(entries.len(), buffer);
         for entry in entries {
-            put_len(raftpb::encoded_len(entry), out);
-            raftpb::encode(entry, out);
+            put_len(raftpb::encoded_len(entry), out.buffer());
+            raftpb::encode_entry(entry, out);
         }
-        out.put_u64(message.commit);
+        out.buffer().put_u64(message.commit);
         Ok(())
     }
 

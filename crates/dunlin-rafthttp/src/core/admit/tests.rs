@@ -28,6 +28,14 @@ const BETWEEN_NODES: [MessageType; 14] = [
     MessageType::PreVoteResp,
 ];
 
+/// What became of a message, with what Raft gets.
+#[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there are few of them")]
+enum Taken {
+    Deliver(Message),
+    Ignore(Ignored),
+}
+
 /// Member 1 of 1, 2 and 3; 4 is joining and 5 was removed.
 struct Node {
     members: BTreeSet<MemberId>,
@@ -51,11 +59,11 @@ impl Node {
     }
 
     /// Judges a message that its author brings.
-    fn admit(&self, message: Message) -> Result<Admission, Refusal> {
+    fn admit(&self, message: Message) -> Result<Taken, Refusal> {
         self.admit_from(MemberId(message.from), message)
     }
 
-    fn admit_from(&self, sender: MemberId, message: Message) -> Result<Admission, Refusal> {
+    fn admit_from(&self, sender: MemberId, mut message: Message) -> Result<Taken, Refusal> {
         let Self { members, joining, removed, strangers } = self;
         let view = LocalView {
             me: MemberId(1),
@@ -67,7 +75,10 @@ impl Node {
             term: TERM,
             last_index: LAST_INDEX,
         };
-        admit(&view, message)
+        Ok(match admit(&view, &mut message)? {
+            Admission::Deliver => Taken::Deliver(message),
+            Admission::Ignore(ignored) => Taken::Ignore(ignored),
+        })
     }
 
     /// The types that somebody may send to it, and those of him that are ignored.
@@ -75,9 +86,9 @@ impl Node {
         let (mut delivered, mut ignored) = (Vec::new(), Vec::new());
         for msg_type in BETWEEN_NODES {
             match self.admit(Message { from, ..message(msg_type) }) {
-                Ok(Admission::Deliver(_)) => delivered.push(msg_type),
-                Ok(Admission::Ignore(Ignored::AnswerOfStranger)) => ignored.push(msg_type),
-                Ok(Admission::Ignore(ignored)) => panic!("{msg_type:?}: {ignored}"),
+                Ok(Taken::Deliver(_)) => delivered.push(msg_type),
+                Ok(Taken::Ignore(Ignored::AnswerOfStranger)) => ignored.push(msg_type),
+                Ok(Taken::Ignore(ignored)) => panic!("{msg_type:?}: {ignored}"),
                 Err(refusal) => {
                     assert_eq!(refusal, Refusal::Stranger { from: MemberId(from), msg_type });
                 }
@@ -119,8 +130,8 @@ fn append(index: u64, log_term: u64, entries: &[(u64, u64)]) -> Message {
     Message { index, log_term, entries, ..message(MessageType::App) }
 }
 
-fn ignored(reason: Ignored) -> Result<Admission, Refusal> {
-    Ok(Admission::Ignore(reason))
+fn ignored(reason: Ignored) -> Result<Taken, Refusal> {
+    Ok(Taken::Ignore(reason))
 }
 
 #[test]
@@ -128,7 +139,7 @@ fn a_member_may_send_every_type_that_goes_between_nodes() {
     for msg_type in BETWEEN_NODES {
         let sent = message(msg_type);
         let taken = match Node::member().admit(sent.clone()) {
-            Ok(Admission::Deliver(taken)) => taken,
+            Ok(Taken::Deliver(taken)) => taken,
             other => panic!("{msg_type:?}: {other:?}"),
         };
         let term = if msg_type == MessageType::TransferLeader { 0 } else { sent.term };
@@ -171,7 +182,7 @@ fn a_member_says_nothing_in_anothers_name_and_passes_on_what_is_for_the_leader()
         let by_member = node.admit_from(MemberId(3), message(msg_type));
         let by_stranger = node.admit_from(MemberId(9), message(msg_type));
         if [Prop, ReadIndex, TransferLeader].contains(&msg_type) {
-            assert!(matches!(by_member, Ok(Admission::Deliver(_))), "{msg_type:?}");
+            assert!(matches!(by_member, Ok(Taken::Deliver(_))), "{msg_type:?}");
             assert_eq!(by_stranger, Err(Refusal::Stranger { from: MemberId(9), msg_type }));
         } else {
             let refusal = by_member.unwrap_err();
@@ -240,7 +251,7 @@ fn a_term_is_there_where_it_belongs_and_not_too_far_ahead() {
         }
     }
     let earlier = Message { term: 1, ..message(MessageType::Heartbeat) };
-    assert!(matches!(node.admit(earlier), Ok(Admission::Deliver(_))), "its sender has to hear of our term");
+    assert!(matches!(node.admit(earlier), Ok(Taken::Deliver(_))), "its sender has to hear of our term");
 }
 
 #[test]
@@ -261,7 +272,7 @@ fn entries_of_an_append_follow_each_other_and_a_place_that_can_be() {
         append(100, 5, &[]),
         Message { commit: 11 + COMMIT_JUMP_MAX, ..append(10, 4, &[(5, 11)]) },
     ] {
-        assert_eq!(node.admit(good.clone()), Ok(Admission::Deliver(good)));
+        assert_eq!(node.admit(good.clone()), Ok(Taken::Deliver(good)));
     }
     let place = |index, log_term| Refusal::Place { term: TERM, index, log_term };
     let index = |position, index, expected| Refusal::EntryIndex { position, index, expected };
@@ -325,7 +336,7 @@ fn an_answer_that_has_more_than_our_log_is_ignored_unless_it_is_of_an_earlier_te
         answer(TERM - 1, LAST_INDEX + 1),
         Message { reject: true, reject_hint: LAST_INDEX + 9, ..answer(TERM, LAST_INDEX + 1) },
     ] {
-        assert_eq!(node.admit(fine.clone()), Ok(Admission::Deliver(fine)));
+        assert_eq!(node.admit(fine.clone()), Ok(Taken::Deliver(fine)));
     }
 }
 
@@ -407,7 +418,7 @@ fn a_snapshot_stands_for_a_place_and_names_us() {
         metadata.conf_state.voters_outgoing = vec![1, 2];
     });
     for named in [learner, outgoing] {
-        assert!(matches!(named, Ok(Admission::Deliver(_))), "{named:?}");
+        assert!(matches!(named, Ok(Taken::Deliver(_))), "{named:?}");
     }
 }
 
@@ -445,7 +456,7 @@ fn a_configuration_that_no_change_makes_is_refused() {
     let mut snap = message(MessageType::Snap);
     snap.snapshot.metadata.conf_state =
         ConfState { learners_next: vec![3], voters_outgoing: vec![2, 3], auto_leave: true, ..voters() };
-    assert_eq!(Node::member().admit(snap.clone()), Ok(Admission::Deliver(snap)));
+    assert_eq!(Node::member().admit(snap.clone()), Ok(Taken::Deliver(snap)));
 }
 
 #[test]
@@ -454,7 +465,7 @@ fn a_snapshot_in_another_message_is_gone() {
         let mut sent = message(msg_type);
         sent.snapshot.metadata = snapshot_metadata(&[0, 0]);
         match Node::member().admit(sent) {
-            Ok(Admission::Deliver(taken)) => assert_eq!(taken.snapshot, Snapshot::default()),
+            Ok(Taken::Deliver(taken)) => assert_eq!(taken.snapshot, Snapshot::default()),
             other => panic!("{msg_type:?}: {other:?}"),
         }
     }

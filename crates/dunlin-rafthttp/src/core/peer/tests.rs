@@ -11,9 +11,14 @@ fn message(msg_type: MessageType, index: u64) -> Message {
     Message { msg_type: msg_type.into(), to: 2, from: 1, term: 1, index, ..Message::default() }
 }
 
+fn send(peer: &mut Peer, message: Message) -> Outcome {
+    let len = crate::raftpb::encoded_len(&message);
+    peer.handle_send(message, len)
+}
+
 fn indexes(batch: Batch) -> Vec<u64> {
     match batch {
-        Batch::Messages(messages) => messages.iter().map(|message| message.index).collect(),
+        Batch::Messages(messages, _) => messages.iter().map(|message| message.index).collect(),
         Batch::Empty | Batch::Over => Vec::new(),
     }
 }
@@ -23,7 +28,7 @@ fn messages_of_a_stream_come_out_in_order_and_in_pieces() {
     let mut peer = Peer::new(config());
     let (attached, _) = peer.handle_attach(Instant::now(), StreamKind::Message);
     for index in 1..=5 {
-        let sent = peer.handle_send(message(MessageType::AppResp, index));
+        let sent = send(&mut peer, message(MessageType::AppResp, index));
         assert_eq!(sent, Outcome::Queued(Channel::Stream(StreamKind::Message)));
     }
     let len = crate::raftpb::encoded_len(&message(MessageType::AppResp, 1));
@@ -37,12 +42,12 @@ fn messages_of_a_stream_come_out_in_order_and_in_pieces() {
 fn a_second_stream_takes_the_place_of_the_first_whose_queue_is_reported_once() {
     let mut peer = Peer::new(config());
     let (first, _) = peer.handle_attach(Instant::now(), StreamKind::Message);
-    peer.handle_send(message(MessageType::AppResp, 1));
-    peer.handle_send(message(MessageType::AppResp, 2));
+    send(&mut peer, message(MessageType::AppResp, 1));
+    send(&mut peer, message(MessageType::AppResp, 2));
     let (second, reports) = peer.handle_attach(Instant::now(), StreamKind::Message);
     assert_eq!(reports, [Report::Unreachable]);
     assert_eq!(peer.poll_batch(first, usize::MAX), Batch::Over);
-    peer.handle_send(message(MessageType::AppResp, 3));
+    send(&mut peer, message(MessageType::AppResp, 3));
     assert_eq!(indexes(peer.poll_batch(second, usize::MAX)), [3]);
     // The first one hears of its end late, and takes nothing with it.
     assert_eq!(peer.handle_detach(Instant::now(), first, 0, "closed"), []);
@@ -53,33 +58,33 @@ fn a_second_stream_takes_the_place_of_the_first_whose_queue_is_reported_once() {
 fn without_a_stream_messages_go_by_the_pipeline_until_it_is_full() {
     let mut peer = Peer::new(config());
     for index in 1..=2 {
-        let sent = peer.handle_send(message(MessageType::Heartbeat, index));
+        let sent = send(&mut peer, message(MessageType::Heartbeat, index));
         assert_eq!(sent, Outcome::Queued(Channel::Pipeline));
     }
     let full = SendError::QueueFull { channel: Channel::Pipeline };
-    let sent = peer.handle_send(message(MessageType::Heartbeat, 3));
+    let sent = send(&mut peer, message(MessageType::Heartbeat, 3));
     assert_eq!(sent, Outcome::Dropped(full, vec![Report::Unreachable]));
-    let sent = peer.handle_send(message(MessageType::Snap, 4));
+    let sent = send(&mut peer, message(MessageType::Snap, 4));
     assert_eq!(sent, Outcome::Dropped(full, vec![Report::Unreachable, Report::SnapshotFailed]));
     assert_eq!(peer.poll_pipeline().map(|message| message.index), Some(1));
-    assert_eq!(peer.handle_send(message(MessageType::Snap, 5)), Outcome::Queued(Channel::Pipeline));
+    assert_eq!(send(&mut peer, message(MessageType::Snap, 5)), Outcome::Queued(Channel::Pipeline));
 }
 
 #[test]
 fn a_stream_that_ends_drops_its_queue_and_the_pipeline_takes_over() {
     let mut peer = Peer::new(config());
     let (attached, _) = peer.handle_attach(Instant::now(), StreamKind::MsgApp);
-    peer.handle_send(message(MessageType::App, 1));
+    send(&mut peer, message(MessageType::App, 1));
     assert_eq!(peer.handle_detach(Instant::now(), attached, 0, "reset"), [Report::Unreachable]);
     assert_eq!(peer.status().active_since(), None);
-    assert_eq!(peer.handle_send(message(MessageType::App, 2)), Outcome::Queued(Channel::Pipeline));
+    assert_eq!(send(&mut peer, message(MessageType::App, 2)), Outcome::Queued(Channel::Pipeline));
 }
 
 #[test]
 fn what_a_stream_took_and_could_not_write_is_reported() {
     let mut peer = Peer::new(config());
     let (attached, _) = peer.handle_attach(Instant::now(), StreamKind::MsgApp);
-    peer.handle_send(message(MessageType::App, 1));
+    send(&mut peer, message(MessageType::App, 1));
     peer.poll_batch(attached, usize::MAX);
     assert_eq!(peer.handle_detach(Instant::now(), attached, 1, "reset"), [Report::Unreachable]);
 }
@@ -101,9 +106,9 @@ fn the_end_of_a_post_is_told_to_raft_and_to_the_status() {
 fn a_paused_peer_gets_nothing_and_nobody_hears_of_it() {
     let mut peer = Peer::new(config());
     peer.pause();
-    assert_eq!(peer.handle_send(message(MessageType::Heartbeat, 1)), Outcome::Discarded);
+    assert_eq!(send(&mut peer, message(MessageType::Heartbeat, 1)), Outcome::Discarded);
     peer.resume();
-    assert_eq!(peer.handle_send(message(MessageType::Heartbeat, 2)), Outcome::Queued(Channel::Pipeline));
+    assert_eq!(send(&mut peer, message(MessageType::Heartbeat, 2)), Outcome::Queued(Channel::Pipeline));
 }
 
 #[test]

@@ -55,11 +55,11 @@ impl LeaderStats {
         self.followers.remove(&follower);
     }
 
-    /// An append to a follower arrived and took so long. One to nobody that was added does not count.
-    pub fn handle_success(&mut self, follower: MemberId, latency: Duration) {
+    /// So many appends to a follower arrived, each of which took so long. Those to nobody that was added do not count.
+    pub fn handle_successes(&mut self, follower: MemberId, count: u32, latency: Duration) {
         if let Some(follower) = self.followers.get_mut(&follower) {
-            follower.successes = follower.successes.saturating_add(1);
-            follower.latency.handle(latency, follower.successes);
+            follower.latency.handle(latency, follower.successes, count);
+            follower.successes = follower.successes.saturating_add(count.into());
         }
     }
 
@@ -134,16 +134,20 @@ impl LatencyStats {
         self.maximum
     }
 
-    /// One more, which makes `count` with it.
-    fn handle(&mut self, latency: Duration, count: u64) {
+    /// So many more, all alike, after `before` of them.
+    fn handle(&mut self, latency: Duration, before: u64, count: u32) {
+        if count == 0 {
+            return;
+        }
         let current = latency.as_secs_f64() * 1e3;
-        let count_real = count as f64;
+        let (old, new) = (before as f64, f64::from(count));
+        let all = old + new;
         let distance = current - self.average;
         self.current = current;
-        self.average += distance / count_real;
-        self.squares += distance * (current - self.average);
-        self.standard_deviation = (self.squares / count_real).sqrt();
-        self.minimum = if count == 1 { current } else { self.minimum.min(current) };
+        self.average += distance * new / all;
+        self.squares += distance * distance * old * new / all;
+        self.standard_deviation = (self.squares / all).sqrt();
+        self.minimum = if before == 0 { current } else { self.minimum.min(current) };
         self.maximum = self.maximum.max(current);
     }
 }

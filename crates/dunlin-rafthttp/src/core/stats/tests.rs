@@ -92,7 +92,7 @@ fn a_leader_knows_how_long_its_followers_take() {
     assert_eq!(serde_json::to_value(&stats).unwrap(), expected);
 
     for latency in [2, 4, 4, 4, 5, 5, 7, 9] {
-        stats.handle_success(MemberId(0x2f), latency * MS);
+        stats.handle_successes(MemberId(0x2f), 1, latency * MS);
     }
     stats.handle_failure(MemberId(0x2f));
     let follower = *stats.follower(MemberId(0x2f)).unwrap();
@@ -111,13 +111,33 @@ fn a_leader_knows_how_long_its_followers_take() {
 }
 
 #[test]
+fn appends_counted_together_count_as_one_by_one() {
+    let (mut together, mut apart) = (LeaderStats::new(ME), LeaderStats::new(ME));
+    for stats in [&mut together, &mut apart] {
+        stats.add_follower(MemberId(2));
+    }
+    for (count, latency) in [(3, 2), (0, 9), (1, 7), (5, 1)] {
+        together.handle_successes(MemberId(2), count, latency * MS);
+        (0..count).for_each(|_| apart.handle_successes(MemberId(2), 1, latency * MS));
+    }
+    let [together, apart] = [together, apart].map(|stats| *stats.follower(MemberId(2)).unwrap());
+    assert_eq!(together.successes(), apart.successes());
+    let numbers = |of: &FollowerStats| {
+        let latency = of.latency();
+        [latency.average_ms(), latency.standard_deviation_ms(), latency.minimum_ms(), latency.maximum_ms()]
+    };
+    let pairs = numbers(&together).into_iter().zip(numbers(&apart));
+    assert!(pairs.into_iter().all(|(one, other)| (one - other).abs() < 1e-9));
+}
+
+#[test]
 fn followers_are_those_that_were_added() {
     let mut stats = LeaderStats::new(ME);
-    stats.handle_success(MemberId(2), MS);
+    stats.handle_successes(MemberId(2), 1, MS);
     stats.handle_failure(MemberId(3));
     assert_eq!(stats.followers_len(), 0);
     stats.add_follower(MemberId(2));
-    stats.handle_success(MemberId(2), MS);
+    stats.handle_successes(MemberId(2), 1, MS);
     stats.remove_follower(MemberId(2));
     stats.remove_follower(MemberId(2));
     assert_eq!(stats.follower(MemberId(2)), None);
@@ -163,7 +183,7 @@ proptest! {
             now += Duration::from_nanos(1) * nanos;
             if is_sent {
                 server.handle_append_sent(now, bytes);
-                leader.handle_success(MemberId(2), Duration::from_nanos(bytes));
+                leader.handle_successes(MemberId(2), 1, Duration::from_nanos(bytes));
             } else {
                 server.handle_append_received(now, MemberId(2), bytes);
             }
