@@ -10,11 +10,12 @@ use super::Finding;
 mod tests;
 
 /// The arrows of the workspace. A crate that is not named here may not exist.
-const ARROWS: [Arrows; 10] = [
+const ARROWS: [Arrows; 11] = [
     Arrows::of("dunlin-wire", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
     Arrows::of("dunlin-http", &[], &[]),
     Arrows::of("dunlin-rafthttp", &["dunlin-http"], &[]),
+    Arrows::of("dunlin-registry", &["dunlin-rafthttp"], &[]),
     Arrows::of("dunlin-macros", &[], &[]),
     Arrows::of("dunlin-client", &["dunlin-wire"], &[]),
     Arrows::of("dunlin", &["dunlin-macros", "dunlin-poll", "dunlin-wire"], &["dunlin-client"]),

@@ -1,0 +1,43 @@
+//! Every bound of this crate, each with its reason.
+
+/// Bytes of a key: a path of a few names.
+pub const KEY_LEN_MAX: usize = 4 * 1024;
+
+/// Bytes of a value. A value goes into one entry of the log, and an entry into one message between members.
+pub const VALUE_LEN_MAX: usize = 1024 * 1024;
+
+/// Bytes of a store: it lies in memory, on every member.
+pub const STORE_LEN_MAX: usize = 1024 * 1024 * 1024;
+
+/// What an entry of the store costs besides its key and its value, about: two words of pointers for each and its numbers.
+pub const ENTRY_OVERHEAD: usize = 128;
+
+/// Comparisons of a transaction, and operations of each of its branches.
+pub const TXN_OPERATIONS_MAX: usize = 128;
+
+/// Leases at a time: one for each node, session and lock of a large cluster.
+pub const LEASES_MAX: usize = 65_536;
+
+/// The shortest lease in milliseconds: below it a change of leader lets everything expire.
+pub const LEASE_TTL_MS_MIN: u64 = 1_000;
+
+/// The longest lease in milliseconds: a day. What is to stay longer needs no lease.
+pub const LEASE_TTL_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
+
+/// Clients whose last command is remembered. The one that was silent for longest is forgotten for another one.
+pub const CLIENTS_MAX: usize = 16_384;
+
+/// Bytes of an answer that is remembered for a client. A longer one is not given twice.
+pub const REMEMBERED_ANSWER_LEN_MAX: usize = 16 * 1024;
+
+/// Events that are kept for watches that are behind.
+pub const HISTORY_EVENTS_MAX: usize = 100_000;
+
+/// Bytes of keys and values in them.
+pub const HISTORY_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// Entries that one range gives unless it asks for fewer.
+pub const RANGE_ENTRIES_MAX: usize = 10_000;
+
+/// Bytes of keys and values that one range gives.
+pub const RANGE_LEN_MAX: usize = 8 * 1024 * 1024;

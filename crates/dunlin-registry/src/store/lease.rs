@@ -1,0 +1,90 @@
+//! Leases and the keys that go with them. When one is over is not known here: see `lease_clock.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::StoreError;
+use super::command::LeaseGrant;
+use crate::limits::{LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, LEASES_MAX};
+
+/// The leases there are.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Leases {
+    leases: BTreeMap<u64, Lease>,
+}
+
+#[derive(Debug, Clone)]
+struct Lease {
+    ttl_ms: u64,
+    keys: BTreeSet<Bytes>,
+}
+
+/// A lease as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseLook {
+    /// Its id.
+    pub lease: u64,
+    /// How long it lives without being kept alive, in milliseconds.
+    pub ttl_ms: u64,
+}
+
+impl Leases {
+    /// Grants a lease. One without an id gets the index of its entry, or what comes after it and is free.
+    pub(super) fn grant(&mut self, index: u64, grant: LeaseGrant) -> Result<u64, StoreError> {
+        let LeaseGrant { lease, ttl_ms } = grant;
+        if !(LEASE_TTL_MS_MIN..=LEASE_TTL_MS_MAX).contains(&ttl_ms) {
+            return Err(StoreError::LeaseTtl { ttl_ms });
+        }
+        let lease = if lease == 0 { self.free_id(index) } else { lease };
+        if self.leases.contains_key(&lease) {
+            return Err(StoreError::LeaseExists { lease });
+        }
+        if self.leases.len() >= LEASES_MAX {
+            return Err(StoreError::TooManyLeases);
+        }
+        self.restore(LeaseLook { lease, ttl_ms });
+        Ok(lease)
+    }
+
+    fn free_id(&self, index: u64) -> u64 {
+        (index..).find(|id| !self.leases.contains_key(id)).unwrap_or(index)
+    }
+
+    pub(super) fn restore(&mut self, look: LeaseLook) {
+        self.leases.insert(look.lease, Lease { ttl_ms: look.ttl_ms, keys: BTreeSet::new() });
+    }
+
+    /// Ends a lease, and gives its keys.
+    pub(super) fn revoke(&mut self, lease: u64) -> Option<BTreeSet<Bytes>> {
+        self.leases.remove(&lease).map(|lease| lease.keys)
+    }
+
+    pub(super) fn is_known(&self, lease: u64) -> bool {
+        self.leases.contains_key(&lease)
+    }
+
+    pub(super) fn attach(&mut self, lease: u64, key: &Bytes) {
+        if let Some(lease) = self.leases.get_mut(&lease) {
+            lease.keys.insert(key.clone());
+        }
+    }
+
+    pub(super) fn detach(&mut self, lease: u64, key: &Bytes) {
+        if let Some(lease) = self.leases.get_mut(&lease) {
+            lease.keys.remove(key);
+        }
+    }
+
+    pub(super) fn keys(&self, lease: u64) -> impl Iterator<Item = &Bytes> {
+        self.leases.get(&lease).into_iter().flat_map(|lease| &lease.keys)
+    }
+
+    pub(super) fn look(&self, lease: u64) -> Option<LeaseLook> {
+        self.leases.get(&lease).map(|known| LeaseLook { lease, ttl_ms: known.ttl_ms })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = LeaseLook> + '_ {
+        self.leases.iter().map(|(lease, known)| LeaseLook { lease: *lease, ttl_ms: known.ttl_ms })
+    }
+}
