@@ -41,3 +41,18 @@ pub const RANGE_ENTRIES_MAX: usize = 10_000;
 
 /// Bytes of keys and values that one range gives.
 pub const RANGE_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// Proposals of one member that are not applied yet.
+pub const PROPOSALS_MAX: usize = 16_384;
+
+/// Bytes of them.
+pub const PROPOSALS_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// Reads of one member that wait.
+pub const READS_MAX: usize = 65_536;
+
+/// Entries that are committed and not applied, beyond which nothing more is proposed here.
+pub const UNAPPLIED_ENTRIES_MAX: u64 = 65_536;
+
+/// How far behind a learner may be that becomes a voter: a moment's worth of entries.
+pub const PROMOTE_LAG_MAX: u64 = 1_000;

@@ -53,7 +53,7 @@ use crate::limits::{RANGE_ENTRIES_MAX, RANGE_LEN_MAX, STORE_LEN_MAX};
 ///
 /// let mut store = Store::new();
 /// let put = Put { key: "name".into(), value: "dunlin".into(), lease: 0 };
-/// let command = Command { client: 7, sequence: 1, operation: Some(Operation::Put(put)) };
+/// let command = Command { client: 7, sequence: 1, operation: Some(Operation::Put(put)), ..Command::default() };
 /// assert_eq!(store.apply(1, &command)?.revision, 1);
 /// assert_eq!(store.apply(2, &command)?.revision, 1); // A retry changes nothing and is told the same.
 /// assert_eq!(store.range(&KeyRange::all(), 0).entries[0].value, "dunlin");
@@ -137,8 +137,12 @@ impl Store {
             Operation::Txn(txn) => Answer::Txn(self.transact(txn)?),
             Operation::LeaseGrant(grant) => Answer::Lease(self.leases.grant(index, *grant)?),
             Operation::LeaseRevoke(revoke) => {
-                self.revoke(revoke.lease)?;
+                self.revoke(*revoke)?;
                 Answer::Lease(revoke.lease)
+            }
+            Operation::LeaseKeepAlive(lease) => {
+                self.leases.keep_alive(index, *lease)?;
+                Answer::Lease(*lease)
             }
         };
         Ok(Some(answer))
@@ -181,8 +185,8 @@ impl Store {
         true
     }
 
-    fn revoke(&mut self, lease: u64) -> Result<(), StoreError> {
-        let keys = self.leases.revoke(lease).ok_or(StoreError::LeaseUnknown { lease })?;
+    fn revoke(&mut self, revoke: LeaseRevoke) -> Result<(), StoreError> {
+        let keys = self.leases.revoke(revoke)?;
         let revision = self.revision + 1;
         let deleted = keys.iter().filter(|key| self.delete_key(revision, key)).count();
         self.revision += u64::from(deleted > 0);

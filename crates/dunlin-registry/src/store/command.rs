@@ -16,8 +16,11 @@ pub struct Command {
     #[prost(uint64, tag = "2")]
     pub sequence: u64,
     /// What to do. None is nothing.
-    #[prost(oneof = "Operation", tags = "3, 4, 5, 6, 7")]
+    #[prost(oneof = "Operation", tags = "3, 4, 5, 6, 7, 8")]
     pub operation: Option<Operation>,
+    /// By what the member that proposed it knows it again. The store does not look at it.
+    #[prost(fixed64, tag = "9")]
+    pub request: u64,
 }
 
 /// What to do.
@@ -38,6 +41,9 @@ pub enum Operation {
     /// Ends a lease, and removes the keys that were put under it.
     #[prost(message, tag = "7")]
     LeaseRevoke(LeaseRevoke),
+    /// Lets a lease live for its time from now on.
+    #[prost(uint64, tag = "8")]
+    LeaseKeepAlive(u64),
 }
 
 /// Sets a key.
@@ -227,6 +233,9 @@ pub struct LeaseRevoke {
     /// Which.
     #[prost(uint64, tag = "1")]
     pub lease: u64,
+    /// Only if it was granted or kept alive last by this entry: what has been kept alive meanwhile has not expired.
+    #[prost(uint64, optional, tag = "2")]
+    pub if_renewed_at: Option<u64>,
 }
 
 /// A key with its value.

@@ -39,6 +39,12 @@ pub enum StoreError {
         /// Which.
         lease: u64,
     },
+    /// The lease was kept alive since.
+    #[error("lease {lease:x} was kept alive since")]
+    LeaseRenewed {
+        /// Which.
+        lease: u64,
+    },
     /// There is such a lease.
     #[error("there is a lease {lease:x} already")]
     LeaseExists {

@@ -70,6 +70,8 @@ struct StoredLease {
     lease: u64,
     #[prost(uint64, tag = "2")]
     ttl_ms: u64,
+    #[prost(uint64, tag = "3")]
+    renewed_at: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -189,7 +191,9 @@ impl Store {
                 self.leases.attach(entry.lease, &entry.key);
                 self.keys.restore(entry);
             }
-            Content::Lease(StoredLease { lease, ttl_ms }) => self.leases.restore(LeaseLook { lease, ttl_ms }),
+            Content::Lease(StoredLease { lease, ttl_ms, renewed_at }) => {
+                self.leases.restore(LeaseLook { lease, ttl_ms, renewed_at });
+            }
             Content::Client(stored) => restore_client(&mut self.clients, stored)?,
             Content::Member(member) => self.members.restore(member),
             Content::Removed(id) => self.members.restore_removed(id),
@@ -202,7 +206,9 @@ impl Store {
     fn contents(&self) -> impl Iterator<Item = Content> + '_ {
         let members = self.members.iter().cloned().map(Content::Member);
         let removed = self.members.removed().map(Content::Removed);
-        let lease = |LeaseLook { lease, ttl_ms }| Content::Lease(StoredLease { lease, ttl_ms });
+        let lease = |LeaseLook { lease, ttl_ms, renewed_at }| {
+            Content::Lease(StoredLease { lease, ttl_ms, renewed_at })
+        };
         let clients = self.clients.iter().map(|(client, last)| Content::Client(store_client(client, last)));
         let keys = self.keys.iter().map(Content::Key);
         members.chain(removed).chain(self.leases.iter().map(lease)).chain(clients).chain(keys)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::StoreError;
-use super::command::LeaseGrant;
+use super::command::{LeaseGrant, LeaseRevoke};
 use crate::limits::{LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, LEASES_MAX};
 
 /// The leases there are.
@@ -17,6 +17,7 @@ pub(super) struct Leases {
 #[derive(Debug, Clone)]
 struct Lease {
     ttl_ms: u64,
+    renewed_at: u64,
     keys: BTreeSet<Bytes>,
 }
 
@@ -27,6 +28,14 @@ pub struct LeaseLook {
     pub lease: u64,
     /// How long it lives without being kept alive, in milliseconds.
     pub ttl_ms: u64,
+    /// The index of the entry by which it was granted or kept alive last.
+    pub renewed_at: u64,
+}
+
+impl Lease {
+    const fn look(&self, lease: u64) -> LeaseLook {
+        LeaseLook { lease, ttl_ms: self.ttl_ms, renewed_at: self.renewed_at }
+    }
 }
 
 impl Leases {
@@ -43,7 +52,7 @@ impl Leases {
         if self.leases.len() >= LEASES_MAX {
             return Err(StoreError::TooManyLeases);
         }
-        self.restore(LeaseLook { lease, ttl_ms });
+        self.restore(LeaseLook { lease, ttl_ms, renewed_at: index });
         Ok(lease)
     }
 
@@ -52,12 +61,25 @@ impl Leases {
     }
 
     pub(super) fn restore(&mut self, look: LeaseLook) {
-        self.leases.insert(look.lease, Lease { ttl_ms: look.ttl_ms, keys: BTreeSet::new() });
+        let LeaseLook { lease, ttl_ms, renewed_at } = look;
+        self.leases.insert(lease, Lease { ttl_ms, renewed_at, keys: BTreeSet::new() });
+    }
+
+    /// Notes that a lease was kept alive by this entry.
+    pub(super) fn keep_alive(&mut self, index: u64, lease: u64) -> Result<(), StoreError> {
+        let known = self.leases.get_mut(&lease).ok_or(StoreError::LeaseUnknown { lease })?;
+        known.renewed_at = index;
+        Ok(())
     }
 
     /// Ends a lease, and gives its keys.
-    pub(super) fn revoke(&mut self, lease: u64) -> Option<BTreeSet<Bytes>> {
-        self.leases.remove(&lease).map(|lease| lease.keys)
+    pub(super) fn revoke(&mut self, revoke: LeaseRevoke) -> Result<BTreeSet<Bytes>, StoreError> {
+        let LeaseRevoke { lease, if_renewed_at } = revoke;
+        let known = self.leases.get(&lease).ok_or(StoreError::LeaseUnknown { lease })?;
+        if if_renewed_at.is_some_and(|index| index != known.renewed_at) {
+            return Err(StoreError::LeaseRenewed { lease });
+        }
+        Ok(self.leases.remove(&lease).map(|lease| lease.keys).unwrap_or_default())
     }
 
     pub(super) fn is_known(&self, lease: u64) -> bool {
@@ -81,10 +103,10 @@ impl Leases {
     }
 
     pub(super) fn look(&self, lease: u64) -> Option<LeaseLook> {
-        self.leases.get(&lease).map(|known| LeaseLook { lease, ttl_ms: known.ttl_ms })
+        self.leases.get(&lease).map(|known| known.look(lease))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = LeaseLook> + '_ {
-        self.leases.iter().map(|(lease, known)| LeaseLook { lease: *lease, ttl_ms: known.ttl_ms })
+        self.leases.iter().map(|(lease, known)| known.look(*lease))
     }
 }

@@ -38,7 +38,7 @@ impl Told {
 
     fn tell(&mut self, operation: Operation) -> Outcome {
         let index = self.0.applied() + 1;
-        self.0.apply(index, &Command { client: 0, sequence: 0, operation: Some(operation) })
+        self.0.apply(index, &Command { operation: Some(operation), ..Command::default() })
     }
 
     fn answer(&mut self, operation: Operation) -> Answer {
@@ -47,7 +47,7 @@ impl Told {
 
     fn tell_for(&mut self, client: u64, sequence: u64, operation: Operation) -> Outcome {
         let index = self.0.applied() + 1;
-        self.0.apply(index, &Command { client, sequence, operation: Some(operation) })
+        self.0.apply(index, &Command { client, sequence, operation: Some(operation), request: 0 })
     }
 
     fn keys(&self, range: &KeyRange) -> Vec<String> {
@@ -188,13 +188,26 @@ fn keys_go_with_the_lease_they_were_put_under_last() {
         store.tell(put_under(key, "", lease)).unwrap();
     }
     assert!(store.0.lease_keys(7).eq(["b"]) && store.0.lease_keys(2).eq(["a", "c"]));
-    let revoke = |lease| Operation::LeaseRevoke(LeaseRevoke { lease });
+    let revoke = |lease| Operation::LeaseRevoke(LeaseRevoke { lease, if_renewed_at: None });
     store.tell(revoke(2)).unwrap();
     assert_eq!((store.keys(&KeyRange::all()), store.0.revision()), (vec!["b".to_owned()], 5));
     store.tell(delete(KeyRange::key("b"))).unwrap();
     assert_eq!(store.tell(revoke(7)).unwrap().revision, 6, "no key, no revision");
     assert_eq!(store.tell(revoke(7)), Err(StoreError::LeaseUnknown { lease: 7 }));
     assert_eq!(store.tell(grant(1, 10)), Err(StoreError::LeaseTtl { ttl_ms: 10 }));
+}
+
+#[test]
+fn a_lease_that_was_kept_alive_meanwhile_does_not_expire() {
+    let mut store = Told::new();
+    store.tell(grant(7, 2000)).unwrap();
+    let expire =
+        |if_renewed_at| Operation::LeaseRevoke(LeaseRevoke { lease: 7, if_renewed_at: Some(if_renewed_at) });
+    assert_eq!(store.answer(Operation::LeaseKeepAlive(7)), Answer::Lease(7));
+    assert_eq!(store.0.lease(7).unwrap().renewed_at, 2);
+    assert_eq!(store.tell(expire(1)), Err(StoreError::LeaseRenewed { lease: 7 }));
+    assert_eq!(store.answer(expire(2)), Answer::Lease(7));
+    assert_eq!(store.tell(Operation::LeaseKeepAlive(7)), Err(StoreError::LeaseUnknown { lease: 7 }));
 }
 
 #[test]

@@ -28,6 +28,7 @@ impl StoredError {
             StoreError::ClientForgotten { client } => (10, vec![client]),
             StoreError::SequenceGap { client, sequence, last } => (11, vec![client, sequence, last]),
             StoreError::AnswerGone { revision } => (12, vec![revision]),
+            StoreError::LeaseRenewed { lease } => (13, vec![lease]),
         };
         Self { code, numbers }
     }
@@ -56,6 +57,7 @@ impl TryFrom<StoredError> for StoreError {
             10 => Self::ClientForgotten { client: number(0) },
             11 => Self::SequenceGap { client: number(0), sequence: number(1), last: number(2) },
             12 => Self::AnswerGone { revision: number(0) },
+            13 => Self::LeaseRenewed { lease: number(0) },
             _ => return Err(UnknownRefusal),
         })
     }
@@ -67,12 +69,12 @@ mod tests {
 
     #[test]
     fn every_refusal_is_told_again_as_it_was() {
-        for code in 1..=12 {
+        for code in 1..=13 {
             let stored = StoredError { code, numbers: vec![7, 8, 9] };
             let error = StoreError::try_from(stored).unwrap();
             assert_eq!(StoreError::try_from(StoredError::of(&error)), Ok(error));
         }
-        let next = StoredError { code: 13, numbers: vec![] };
+        let next = StoredError { code: 14, numbers: vec![] };
         assert_eq!(StoreError::try_from(next), Err(UnknownRefusal));
     }
 }

@@ -57,12 +57,14 @@ fn any_command() -> impl Strategy<Value = Command> {
         2 => (vec(any_compare(), 0..3), any_steps(), any_steps())
             .prop_map(|(compares, then, otherwise)| Operation::Txn(Txn { compares, then, otherwise })),
         1 => (0..4_u64).prop_map(|lease| Operation::LeaseGrant(LeaseGrant { lease, ttl_ms: 2000 })),
-        1 => (0..4_u64).prop_map(|lease| Operation::LeaseRevoke(LeaseRevoke { lease })),
+        1 => (0..4_u64).prop_map(|lease| Operation::LeaseRevoke(LeaseRevoke { lease, if_renewed_at: None })),
+        1 => (0..4_u64).prop_map(Operation::LeaseKeepAlive),
     ];
     (0..3_u64, 1..4_u64, operation).prop_map(|(client, sequence, operation)| Command {
         client,
         sequence,
         operation: Some(operation),
+        request: 0,
     })
 }
 

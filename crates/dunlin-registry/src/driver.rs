@@ -1,0 +1,343 @@
+//! One member as a state machine: requests, messages, ticks and what is on the disk in; what is to be sent, written and applied out.
+//!
+//! It stands between a Raft core and the tasks that act: it holds proposals until there is a leader, and proposes them again when
+//! there is another one; asks for one index to read at on behalf of everybody who waits; looks at changes of members before they
+//! are proposed. It knows no disk, clock, socket or thread: whoever drives it tells it when a tick is over.
+//!
+//! - `driver/proposals.rs`: proposals that are not applied yet.
+//! - `driver/reads.rs`: reads that wait for an index.
+//! - `driver/change.rs`: whether a change of members is safe.
+//!
+//! Invariants: what it holds is bounded; a proposal that may be applied twice is proposed once; nothing is said to be readable before
+//! everything up to the index that a quorum vouched for is applied.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use dunlin_rafthttp::raftpb::{
+    ConfChangeV2, ConfState, Entry, EntryType, Message, MessageType, SnapshotMetadata,
+};
+
+mod change;
+mod proposals;
+mod reads;
+#[cfg(test)]
+mod tests;
+
+pub use self::change::ChangeError;
+use self::proposals::Proposals;
+use self::reads::Reads;
+use crate::consensus::{CoreError, CoreLook, Persist, Progress, RaftCore, Role};
+use crate::limits::{PROPOSALS_LEN_MAX, PROPOSALS_MAX, READS_MAX, UNAPPLIED_ENTRIES_MAX};
+
+/// A request of this member's, by a number that it never uses twice.
+pub type RequestId = u64;
+
+/// Something that this member proposes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    /// What kind of entry it becomes.
+    pub entry_type: EntryType,
+    /// What is in it.
+    pub data: Bytes,
+    /// Whether it does no harm when it is applied twice.
+    pub is_repeatable: bool,
+}
+
+/// Why a request is not taken. Nothing came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Too much waits already.
+    #[error("this member has too much to do")]
+    Overloaded,
+}
+
+/// What is to be done next: everything in it, in this order.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// The number of what is to be written, told back by [`Driver::handle_persisted`].
+    pub number: u64,
+    /// To be sent now.
+    pub messages: Vec<Message>,
+    /// Snapshots to be sent: each needs the database of its index.
+    pub snapshots: Vec<Message>,
+    /// To be written and synced, in the order of the numbers.
+    pub persist: Persist,
+    /// To be sent when that is on the disk.
+    pub messages_after: Vec<Message>,
+    /// To be applied, in order.
+    pub committed: Vec<Entry>,
+    /// Reads that may be answered now.
+    pub reads: Vec<RequestId>,
+    /// What this member has become, if that changed.
+    pub look: Option<CoreLook>,
+}
+
+/// A change of members that was applied to the state machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedChange {
+    /// The index of its entry.
+    pub index: u64,
+    /// The change.
+    pub change: ConfChangeV2,
+    /// Whether Raft is to follow it.
+    pub is_rafts: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Driver<C> {
+    core: C,
+    proposals: Proposals,
+    reads: Reads,
+    look: CoreLook,
+    /// The last entry that was given out to be applied, and the last one that was.
+    given: u64,
+    applied: u64,
+    /// The configuration after each change since the last snapshot, by the index of its entry.
+    conf_states: BTreeMap<u64, ConfState>,
+    /// The entry before which no change of members may be proposed: that of the one that is on its way.
+    pending_change: u64,
+    ready_reads: Vec<RequestId>,
+}
+
+impl<C: RaftCore> Driver<C> {
+    /// A member that goes on from a snapshot. `life` is a random number: an answer to a question of another life is none.
+    pub fn new(core: C, snapshot: &SnapshotMetadata, life: u64) -> Self {
+        let look = core.look();
+        Self {
+            core,
+            proposals: Proposals::new(PROPOSALS_MAX, PROPOSALS_LEN_MAX),
+            reads: Reads::new(READS_MAX, life),
+            look,
+            given: snapshot.index,
+            applied: snapshot.index,
+            conf_states: BTreeMap::from([(snapshot.index, snapshot.conf_state.clone())]),
+            pending_change: 0,
+            ready_reads: Vec::new(),
+        }
+    }
+
+    /// Time goes by.
+    pub fn handle_tick(&mut self) {
+        self.core.handle_tick();
+        self.proposals.handle_tick();
+        self.propose_waiting();
+        let ask = self.reads.handle_tick();
+        self.ask_read(ask);
+    }
+
+    /// A message came that was admitted. What the core does not take is gone, as if it had been lost on its way.
+    pub fn handle_message(&mut self, message: Message) {
+        self.core.handle_message(message).ok();
+    }
+
+    /// This member wants something to be in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] when too much waits.
+    pub fn handle_proposal(&mut self, request: RequestId, proposal: Proposal) -> Result<(), RequestError> {
+        if self.given - self.applied > UNAPPLIED_ENTRIES_MAX {
+            return Err(RequestError::Overloaded);
+        }
+        self.proposals.insert(request, proposal)?;
+        self.propose_waiting();
+        Ok(())
+    }
+
+    /// This member wants to change who is in the group. Its leader alone may, since it alone knows how far the others are.
+    ///
+    /// # Errors
+    ///
+    /// [`ChangeError`] when it is not safe, or not this member's to say.
+    pub fn handle_change(
+        &mut self,
+        request: RequestId,
+        (change, data): (&ConfChangeV2, Proposal),
+    ) -> Result<(), ChangeError> {
+        change::check(&self.core.look(), &self.core.progress(), &self.core.conf_state(), change)?;
+        if self.pending_change > self.applied {
+            return Err(ChangeError::OneAtATime);
+        }
+        self.proposals.insert(request, data).map_err(|_| ChangeError::Overloaded)?;
+        self.propose_waiting();
+        self.pending_change = self.core.look().last_index;
+        Ok(())
+    }
+
+    /// This member wants to read what is not stale.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`] when too much waits.
+    pub fn handle_read(&mut self, request: RequestId) -> Result<(), RequestError> {
+        let ask = self.reads.insert(request)?;
+        self.ask_read(ask);
+        Ok(())
+    }
+
+    /// Nobody waits for a request any more: it was answered, or given up.
+    pub fn handle_forgotten(&mut self, request: RequestId) {
+        self.proposals.remove(request);
+        self.reads.remove(request);
+    }
+
+    /// The leader is to hand over to another member.
+    pub fn handle_transfer(&mut self, to: u64) {
+        self.core.transfer_leader(to);
+    }
+
+    /// A peer was not reached.
+    pub fn handle_unreachable(&mut self, id: u64) {
+        self.core.handle_unreachable(id);
+    }
+
+    /// What became of a snapshot that was sent to a peer.
+    pub fn handle_snapshot_sent(&mut self, id: u64, has_arrived: bool) {
+        self.core.handle_snapshot_sent(id, has_arrived);
+    }
+
+    /// Everything up to the [`Step`] of this number is on the disk.
+    pub fn handle_persisted(&mut self, number: u64) {
+        self.core.handle_persisted(number);
+    }
+
+    /// Everything up to this index is applied, these changes of members among it.
+    pub fn handle_applied(&mut self, index: u64, changes: Vec<AppliedChange>) {
+        for AppliedChange { index, change, is_rafts } in changes {
+            if is_rafts && let Ok(conf_state) = self.core.apply_change(&change) {
+                self.conf_states.insert(index, conf_state);
+            }
+        }
+        self.applied = self.applied.max(index);
+        self.core.handle_applied(index);
+        let ready = self.reads.handle_applied(self.applied);
+        self.ready_reads.extend(ready);
+    }
+
+    /// A leader's snapshot, which is on the disk, was installed in place of the state.
+    pub fn handle_installed(&mut self, snapshot: &SnapshotMetadata) {
+        self.conf_states = BTreeMap::from([(snapshot.index, snapshot.conf_state.clone())]);
+        self.handle_applied(snapshot.index, Vec::new());
+    }
+
+    /// What a snapshot of the state at this index, which was applied, says of the log; `None` where the log no longer knows.
+    #[must_use]
+    pub fn snapshot_at(&self, index: u64) -> Option<SnapshotMetadata> {
+        let term = self.core.term_of(index)?;
+        let (_, conf_state) = self.conf_states.range(..=index).next_back()?;
+        Some(SnapshotMetadata { index, term, conf_state: conf_state.clone() })
+    }
+
+    /// Such a snapshot is on the disk. The log keeps `tail` entries before it for followers that are a little behind.
+    pub fn handle_snapshot_taken(&mut self, snapshot: SnapshotMetadata, tail: u64) {
+        let index = snapshot.index;
+        self.conf_states = self.conf_states.split_off(&index);
+        self.conf_states.insert(index, snapshot.conf_state.clone());
+        self.core.handle_snapshot_taken(snapshot, index.saturating_sub(tail) + 1);
+    }
+
+    /// What is to be done next, if anything.
+    pub fn poll(&mut self) -> Option<Step> {
+        let todo = self.core.poll();
+        let look = self.take_look();
+        let reads = std::mem::take(&mut self.ready_reads);
+        let Some(todo) = todo else {
+            let is_idle = reads.is_empty() && look.is_none();
+            return (!is_idle).then(|| Step { reads, look, ..Step::default() });
+        };
+        let is_snapshot = |message: &Message| message.is(MessageType::Snap);
+        let (snapshots, messages) = todo.messages.into_iter().partition(is_snapshot);
+        if let Some(last) = todo.committed.last() {
+            self.given = last.index;
+        }
+        if let Some(snapshot) = &todo.persist.snapshot {
+            self.given = snapshot.index;
+        }
+        let mut step = Step {
+            number: todo.number,
+            messages,
+            snapshots,
+            persist: todo.persist,
+            messages_after: todo.messages_after,
+            committed: todo.committed,
+            reads,
+            look,
+        };
+        for (question, index) in todo.read_states {
+            let (ready, ask) = self.reads.handle_answer(question, index, self.applied);
+            step.reads.extend(ready);
+            self.ask_read(ask);
+        }
+        Some(step)
+    }
+
+    /// A look at the core.
+    #[must_use]
+    pub fn look(&self) -> CoreLook {
+        self.core.look()
+    }
+
+    /// How far members are; nothing unless this one leads.
+    #[must_use]
+    pub fn progress(&self) -> Vec<Progress> {
+        self.core.progress()
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn conf_state(&self) -> ConfState {
+        self.core.conf_state()
+    }
+
+    /// The last entry that was applied.
+    #[must_use]
+    pub const fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Notes a change of leader or role: what another leader was asked has to be asked again.
+    fn take_look(&mut self) -> Option<CoreLook> {
+        let (before, now) = (self.look, self.core.look());
+        self.look = now;
+        let of = |look: CoreLook| (look.term, look.leader, look.role, look.is_voter);
+        if of(before) == of(now) {
+            return None;
+        }
+        if (before.term, before.leader) != (now.term, now.leader) && now.leader != 0 {
+            self.proposals.handle_leader();
+            self.propose_waiting();
+            let ask = self.reads.handle_leader();
+            self.ask_read(ask);
+        }
+        Some(now)
+    }
+
+    fn propose_waiting(&mut self) {
+        let look = self.core.look();
+        if look.leader == 0 {
+            return;
+        }
+        while let Some((request, proposal)) = self.proposals.next_waiting() {
+            match self.core.propose(proposal.entry_type, proposal.data.clone()) {
+                Ok(()) => self.proposals.handle_proposed(request),
+                // It stays first in line, and the next tick asks again.
+                Err(CoreError::Dropped | CoreError::Refused) => return,
+            }
+        }
+    }
+
+    fn ask_read(&mut self, question: Option<u64>) {
+        if let Some(question) = question {
+            self.core.ask_read_index(question);
+        }
+    }
+}
+
+/// Whether this member leads.
+#[must_use]
+pub fn leads(look: &CoreLook) -> bool {
+    look.role == Role::Leader
+}

@@ -1,0 +1,106 @@
+//! Whether a change of members is safe to propose, by what the leader knows of the others.
+
+use dunlin_rafthttp::raftpb::{ConfChangeType, ConfChangeV2, ConfState};
+
+use crate::consensus::{CoreLook, Progress, Role};
+use crate::limits::PROMOTE_LAG_MAX;
+
+/// Why a change of members is not proposed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeError {
+    /// The leader alone may.
+    #[error("this member does not lead; {leader:x} does")]
+    NotLeader {
+        /// Who does; 0 when nobody is known to.
+        leader: u64,
+    },
+    /// Another change is on its way.
+    #[error("another change of members is on its way")]
+    OneAtATime,
+    /// The voters that are left and answer would be too few to decide anything.
+    #[error("of {voters} voters {active} would answer, fewer than the {quorum} it takes")]
+    Quorum {
+        /// Voters after the change.
+        voters: usize,
+        /// Those of them that were heard of.
+        active: usize,
+        /// How many it takes.
+        quorum: usize,
+    },
+    /// A member becomes a voter when it has nearly all of the log, which it learns first.
+    #[error("member {id:x} has entries up to {matched} of {last_index}; it is to learn more before it votes")]
+    Behind {
+        /// Which.
+        id: u64,
+        /// The last entry that it is known to have.
+        matched: u64,
+        /// The last entry there is.
+        last_index: u64,
+    },
+    /// A member becomes a voter after it has been a learner.
+    #[error("member {id:x} is no learner; it is to be one before it votes")]
+    NotLearner {
+        /// Which.
+        id: u64,
+    },
+    /// The last voter cannot go.
+    #[error("without member {id:x} there would be no voter")]
+    LastVoter {
+        /// Which.
+        id: u64,
+    },
+    /// Too much waits already.
+    #[error("this member has too much to do")]
+    Overloaded,
+}
+
+/// Looks at a change.
+pub(super) fn check(
+    look: &CoreLook,
+    progress: &[Progress],
+    conf_state: &ConfState,
+    change: &ConfChangeV2,
+) -> Result<(), ChangeError> {
+    if look.role != Role::Leader {
+        return Err(ChangeError::NotLeader { leader: look.leader });
+    }
+    let mut voters = conf_state.voters.clone();
+    for step in &change.changes {
+        let id = step.node_id;
+        match step.change_type() {
+            Ok(ConfChangeType::AddNode) if !voters.contains(&id) => {
+                check_promotion(look, progress, id)?;
+                voters.push(id);
+            }
+            Ok(ConfChangeType::RemoveNode | ConfChangeType::AddLearnerNode) => {
+                voters.retain(|voter| *voter != id);
+                if voters.is_empty() {
+                    return Err(ChangeError::LastVoter { id });
+                }
+            }
+            // Who is where is nothing that Raft counts; what is unknown is refused by the state machine.
+            Ok(ConfChangeType::AddNode | ConfChangeType::UpdateNode) | Err(_) => {}
+        }
+    }
+    if voters == conf_state.voters {
+        return Ok(());
+    }
+    let is_active = |id: &&u64| progress.iter().any(|progress| progress.id == **id && progress.is_active);
+    let (active, quorum) = (voters.iter().filter(is_active).count(), voters.len() / 2 + 1);
+    if active < quorum {
+        return Err(ChangeError::Quorum { voters: voters.len(), active, quorum });
+    }
+    Ok(())
+}
+
+fn check_promotion(look: &CoreLook, progress: &[Progress], id: u64) -> Result<(), ChangeError> {
+    let Some(known) = progress.iter().find(|progress| progress.id == id) else {
+        return Err(ChangeError::NotLearner { id });
+    };
+    let (matched, last_index) = (known.matched, look.last_index);
+    if last_index.saturating_sub(matched) > PROMOTE_LAG_MAX {
+        return Err(ChangeError::Behind { id, matched, last_index });
+    }
+    Ok(())
+}
