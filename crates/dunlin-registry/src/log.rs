@@ -78,7 +78,8 @@ impl<D: Disk> Log<D> {
     /// # Errors
     ///
     /// [`LogError::OtherIdentity`] for the log of somebody else; [`LogError::Damaged`] for one that is not as it was written;
-    /// [`LogError::Full`] when there is no room to begin one; [`LogError::Disk`] when the disk fails.
+    /// [`LogError::Full`] when there is no room to begin one, or to write again what came last; [`LogError::Disk`] when the disk
+    /// fails.
     pub fn open(mut disk: D, identity: Identity, config: LogConfig) -> Result<(Self, Recovered), LogError> {
         let Found { recovered, segments } = recover(&mut disk, identity)?;
         let kept = Kept::from_recovered(&recovered);

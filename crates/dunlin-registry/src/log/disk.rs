@@ -34,7 +34,11 @@ pub trait Disk {
     /// Appends to a file. After an error a part of the bytes may be there.
     fn append(&mut self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
-    /// Makes what is in a file stay, and its length. After an error it may never do so, however often it is called again.
+    /// Writes bytes over the same bytes of a file, which changes nothing but that the next sync writes them.
+    fn rewrite(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes what is in a file stay, and its length. After an error it may never do so, however often it is called again: the
+    /// system may have forgotten that there is something to write, and only [`Disk::rewrite`] reminds it.
     fn sync(&mut self, name: &str) -> io::Result<()>;
 
     /// Shortens a file.

@@ -78,6 +78,8 @@ pub enum Step {
     Create,
     /// To append to a file.
     Append,
+    /// To write the last frame of a file again.
+    Rewrite,
     /// To make what is in a file stay.
     Sync,
     /// To shorten a file.
@@ -95,6 +97,7 @@ impl fmt::Display for Step {
             Self::Read => "read",
             Self::Create => "create",
             Self::Append => "append to",
+            Self::Rewrite => "write again to",
             Self::Sync => "sync",
             Self::Truncate => "truncate",
             Self::Remove => "remove",

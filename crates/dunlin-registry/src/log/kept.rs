@@ -131,3 +131,38 @@ pub(super) fn check_entries(entries: &[Entry], mark: u64, last_index: u64) -> Re
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(indexes: std::ops::Range<u64>, term: u64) -> Vec<Entry> {
+        indexes.map(|index| Entry { index, term, ..Entry::default() }).collect()
+    }
+
+    fn write(kept: &mut Kept, batch: &Batch<'_>) {
+        let effect = kept.check(batch).unwrap();
+        kept.apply(batch, effect);
+    }
+
+    #[test]
+    fn terms_are_kept_of_the_entries_that_are_there_and_of_no_others() {
+        let mut kept = Kept::default();
+        for term in 1..6 {
+            write(
+                &mut kept,
+                &Batch { entries: &entries(term * 10 - 9..term * 10 + 1, term), ..Batch::default() },
+            );
+        }
+        assert_eq!(
+            (kept.term(10), kept.term(11), kept.term(50), kept.term(51)),
+            (Some(1), Some(2), Some(5), None)
+        );
+        write(&mut kept, &Batch { entries: &entries(45..46, 9), ..Batch::default() });
+        assert_eq!((kept.term(44), kept.term(45), kept.term(46)), (Some(5), Some(9), None));
+        let snapshot = SnapshotMetadata { index: 40, term: 4, ..SnapshotMetadata::default() };
+        write(&mut kept, &Batch { snapshot: Some(&snapshot), ..Batch::default() });
+        assert_eq!((kept.term(39), kept.term(40), kept.term(41)), (None, Some(4), Some(5)));
+        assert_eq!(kept.runs.len(), 2, "{:?}", kept.runs);
+    }
+}

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use prost::Message as _;
 use tracing::warn;
 
-use super::disk::Disk;
+use super::disk::{Disk, is_full};
 use super::error::{Damage, LogError, Step};
 use super::frame::{self, FRAME_HEADER_LEN, Look, Place, SEGMENT_HEADER_LEN};
 use super::name::{ENDING, SegmentName};
@@ -25,20 +25,19 @@ pub(super) struct Found {
 /// Reads the log, and mends its end.
 pub(super) fn recover(disk: &mut impl Disk, identity: Identity) -> Result<Found, LogError> {
     let names = segment_names(disk)?;
-    let mut reader = Reader { identity, replay: None, segments: VecDeque::new(), torn: None };
+    let mut reader =
+        Reader { identity, replay: None, segments: VecDeque::new(), torn: None, last_frame: Vec::new() };
     for name in &names {
         let is_last = names.last() == Some(name);
         reader.read(*name, &read(disk, *name)?, is_last)?;
     }
-    let Reader { replay, segments, torn, .. } = reader;
+    let Reader { replay, segments, torn, last_frame, .. } = reader;
     if let (Some(replay), Some(first)) = (&replay, segments.front()) {
         replay.check_whole().map_err(|what| LogError::damaged(first.name, 0, what))?;
     }
     let cut = torn.map(|torn| mend(disk, torn)).transpose()?;
     if let Some(last) = segments.back() {
-        // A process that was killed leaves what it wrote and did not sync for all to read, until the power goes.
-        let file = last.name.to_string();
-        disk.sync(&file).map_err(|source| LogError::Disk { step: Step::Sync, file, source })?;
+        secure(disk, last, &last_frame)?;
     }
     if let Some(last) = names.last() {
         let (step, file) = (Step::SyncDirectory, last.to_string());
@@ -125,12 +124,30 @@ fn mend(disk: &mut impl Disk, torn: Torn) -> Result<u64, LogError> {
     Ok(cut)
 }
 
+/// Makes the last frame stay, which need not have been synced: a process that was killed, or that ended because a sync failed,
+/// leaves what it wrote for all to read until the power goes. After a failed sync the system may take it for written, so it is
+/// written again. The frames before were synced before this one was begun.
+fn secure(disk: &mut impl Disk, segment: &Segment, last_frame: &[u8]) -> Result<(), LogError> {
+    let file = segment.name.to_string();
+    let failed = |step, source| LogError::Disk { step, file: file.clone(), source };
+    let offset = segment.len() - last_frame.len() as u64;
+    match disk.rewrite(&file, offset, last_frame) {
+        Ok(()) => {}
+        // Some file systems put what is written over elsewhere, and need room for it.
+        Err(source) if is_full(&source) => return Err(LogError::Full { file, source }),
+        Err(source) => return Err(failed(Step::Rewrite, source)),
+    }
+    disk.sync(&file).map_err(|source| failed(Step::Sync, source))
+}
+
 /// Goes through the segments.
 struct Reader {
     identity: Identity,
     replay: Option<Replay>,
     segments: VecDeque<Segment>,
     torn: Option<Torn>,
+    /// The bytes of the last frame that is whole, and of the header of its segment when it is the first.
+    last_frame: Vec<u8>,
 }
 
 impl Reader {
@@ -160,6 +177,7 @@ impl Reader {
         if is_torn {
             self.torn = Some(Torn { name, whole_len: segment.len(), len });
         }
+        self.last_frame = segment.last_frame(file).to_vec();
         self.segments.push_back(segment);
         Ok(())
     }

@@ -11,6 +11,8 @@ pub(super) struct Segment {
     seed: u32,
     /// How many bytes of it are whole frames, with what comes before them.
     len: usize,
+    /// Where the last of them begins; the beginning of the file for the first one, whose segment header was written with it.
+    last_frame: usize,
     /// Modulo 2^32, as it is written.
     pub(super) frame_count: u32,
     /// The highest index of an entry in it; 0 when there is none. An entry that another one replaced counts.
@@ -20,7 +22,7 @@ pub(super) struct Segment {
 impl Segment {
     /// One without a frame.
     pub(super) fn new(name: SegmentName) -> Self {
-        Self { name, seed: seed(name), len: SEGMENT_HEADER_LEN, frame_count: 0, last_index: 0 }
+        Self { name, seed: seed(name), len: SEGMENT_HEADER_LEN, last_frame: 0, frame_count: 0, last_index: 0 }
     }
 
     /// How many bytes of it are whole frames, with what comes before them.
@@ -33,8 +35,14 @@ impl Segment {
         Place { seed: self.seed, offset: self.len, number: self.frame_count }
     }
 
+    /// The last frame in the bytes of the file.
+    pub(super) fn last_frame<'a>(&self, file: &'a [u8]) -> &'a [u8] {
+        file.get(self.last_frame..self.len).unwrap_or_default()
+    }
+
     /// Goes past a frame that ends here.
     pub(super) fn grow(&mut self, end: usize) {
+        self.last_frame = if self.frame_count == 0 { 0 } else { self.len };
         self.len = end;
         self.frame_count = self.frame_count.wrapping_add(1);
     }

@@ -90,13 +90,14 @@ fn script() -> Vec<Written> {
         Written::entries(7..9, 2, 50).voted(2, 1, 6),
         Written::mark(6, 1),
         Written::entries(9..12, 2, 150),
-        Written::compact(6),
         Written::entries(12..13, 2, 700).voted(2, 1, 11),
         Written::mark(40, 3),
         Written::entries(41..43, 3, 10),
         Written::compact(40),
         Written { snapshot: Some(mark(42, 3)), ..Written::entries(43..45, 4, 300) },
         Written::entries(45..46, 4, 1).voted(4, 2, 44),
+        Written::mark(45, 4),
+        Written::compact(43),
     ]
 }
 
@@ -252,6 +253,39 @@ fn compaction_removes_the_segments_that_a_mark_covers_and_no_other() {
     Written::mark(10, 1).write(&mut log).unwrap();
     assert_eq!(log.compact(10).unwrap(), 1);
     assert_eq!(open(&disk).unwrap().1.entries, []);
+}
+
+#[test]
+fn segment_with_an_entry_that_is_needed_stays_whatever_was_written_after_it() {
+    let disk = written(&[Written::entries(1..3, 1, 200)]);
+    let (mut log, _) = open(&disk).unwrap();
+    for vote in 0.. {
+        Written::default().voted(1, vote, 0).write(&mut log).unwrap();
+        if log.segment_count() > 1 {
+            assert!(vote > 0);
+            break;
+        }
+    }
+    Written::mark(1, 1).write(&mut log).unwrap();
+    assert_eq!(log.compact(1).unwrap(), 0);
+    let (mut log, _) = open(&disk).unwrap();
+    assert_eq!(log.compact(1).unwrap(), 0);
+    assert_eq!(open(&disk).unwrap().1.entries, entries(2..3, 1, 200));
+}
+
+#[test]
+fn entries_that_replaced_those_of_a_removed_segment_are_found() {
+    let disk = written(&[
+        Written::entries(1..4, 1, 300),
+        Written::entries(4..6, 1, 10),
+        Written::entries(2..3, 2, 10),
+        Written::entries(3..6, 2, 10),
+        Written::mark(3, 2),
+        Written::compact(3),
+    ]);
+    assert_eq!(files(&disk).len(), 1);
+    let recovered = open(&disk).unwrap().1;
+    assert_eq!((recovered.snapshot, recovered.entries), (mark(3, 2), entries(4..6, 2, 10)));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! The file that was appended to last stays open, so that a batch is two system calls. Modes of files are those of Unix.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -149,6 +149,14 @@ impl Disk for FsDisk {
         self.tail(name)?.file.write_all(bytes)
     }
 
+    fn rewrite(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        // Not by the file that is open to append: on Linux that one appends, wherever it is told to write.
+        self.forget(name);
+        let mut file = OpenOptions::new().write(true).open(self.place(name)?)?;
+        file.seek(SeekFrom::Start(offset))?;
+        file.write_all(bytes)
+    }
+
     fn sync(&mut self, name: &str) -> io::Result<()> {
         let tail = self.tail(name)?;
         if tail.is_changed {
@@ -231,6 +239,8 @@ mod tests {
         disk.sync("a").unwrap();
         disk.truncate("a", 5).unwrap();
         disk.append("a", b"!").unwrap();
+        disk.sync("a").unwrap();
+        disk.rewrite("a", 1, b"ello").unwrap();
         disk.sync("a").unwrap();
         disk.rename("a", "c").unwrap();
         disk.append("c", b"!").unwrap();

@@ -77,6 +77,8 @@ struct MemFile {
     synced: Vec<u8>,
     /// So many of the first bytes are the same in both.
     same_len: usize,
+    /// Whether anything was done to it since it was synced, even if that came to nothing.
+    is_dirty: bool,
     /// What a sync failed to write, and none will.
     doomed: Option<Range<usize>>,
 }
@@ -106,9 +108,17 @@ impl MemDisk {
         self.lock().faults.calls_left = Some(count);
     }
 
-    /// Leaves room for so many bytes, or no end of it. An append that does not find enough writes what fits and fails.
+    /// Leaves room for so many bytes, or no end of it. An append that does not find enough writes what fits and
+    /// fails; a file needs room for a byte to be made.
     pub fn set_free_len(&self, len: Option<u64>) {
         self.lock().faults.free_len = len;
+    }
+
+    /// Whether every change was followed by the sync that makes it stay.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        let shared = self.lock();
+        shared.changes.is_empty() && !shared.files.values().any(|file| file.is_dirty)
     }
 
     /// How many changes were asked for, syncs among them.
@@ -204,10 +214,11 @@ impl Shared {
 
 impl MemFile {
     fn synced(bytes: Vec<u8>) -> Self {
-        Self { synced: bytes.clone(), same_len: bytes.len(), bytes, doomed: None }
+        Self { synced: bytes.clone(), same_len: bytes.len(), bytes, is_dirty: false, doomed: None }
     }
 
     fn sync(&mut self) {
+        self.is_dirty = false;
         self.synced.clone_from(&self.bytes);
         if let Some(doomed) = self.doomed.clone() {
             let end = doomed.end.min(self.synced.len());
@@ -222,6 +233,15 @@ impl MemFile {
     fn doom(&mut self) {
         let start = self.doomed.as_ref().map_or(self.same_len, |doomed| doomed.start.min(self.same_len));
         self.doomed = Some(start..self.bytes.len());
+    }
+
+    /// What a sync failed to write is to be written by the next one, as far as it lies in this range.
+    fn remember(&mut self, range: Range<usize>) {
+        self.doomed = self.doomed.take().and_then(|doomed| {
+            // Only what reaches to the end, which is what the log asks for; of a piece in the middle nothing is believed.
+            let end = if range.end >= doomed.end { doomed.end.min(range.start) } else { doomed.end };
+            (doomed.start < end).then_some(doomed.start..end)
+        });
     }
 
     fn after_crash(&self, name: &str, choose: &mut impl FnMut(Unsynced<'_>) -> Fate) -> Vec<u8> {
@@ -285,6 +305,9 @@ impl Disk for MemDisk {
         if shared.names.contains_key(name) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
+        if shared.faults.free_len == Some(0) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let number = shared.file_count;
         shared.file_count += 1;
         shared.files.insert(number, MemFile::default());
@@ -301,8 +324,23 @@ impl Disk for MemDisk {
         if let Some(free_len) = &mut shared.faults.free_len {
             *free_len -= fitting.len() as u64;
         }
-        shared.file(name)?.bytes.extend_from_slice(fitting);
+        let file = shared.file(name)?;
+        file.bytes.extend_from_slice(fitting);
+        file.is_dirty = true;
         if rest.is_empty() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    fn rewrite(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut shared = self.begin()?;
+        let file = shared.file(name)?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let range = start..start.saturating_add(bytes.len());
+        if file.bytes.get(range.clone()) != Some(bytes) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "other bytes are there"));
+        }
+        file.remember(range);
+        file.is_dirty = true;
+        Ok(())
     }
 
     fn sync(&mut self, name: &str) -> io::Result<()> {
@@ -321,6 +359,7 @@ impl Disk for MemDisk {
         let mut shared = self.begin()?;
         let file = shared.file(name)?;
         let before_len = file.bytes.len();
+        file.is_dirty = true;
         file.bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
         let len = file.bytes.len();
         file.same_len = file.same_len.min(len);

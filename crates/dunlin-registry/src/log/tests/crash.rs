@@ -34,27 +34,35 @@ fn fates(synced_len: usize, len: usize, step: usize) -> Vec<Fate> {
     let sectors = len.div_ceil(512) - synced_len / 512;
     assert!(sectors <= 5, "the script writes frames of {sectors} sectors, which have too many subsets");
     for zeroed in 1..1 << sectors {
-        fates.extend(lens(step * 16).map(|len| Fate::Torn { len, zeroed }));
+        fates.extend(lens(step * 4).map(|len| Fate::Torn { len, zeroed }));
     }
     fates
 }
 
-/// Every disk that a crash may leave of this one. There are at most one file and one name that are not synced.
+/// Every disk that a crash may leave of this one: every set of names that were not synced, with every fate of the bytes.
 fn crashes(disk: &MemDisk, step: usize) -> Vec<MemDisk> {
-    let mut pending = None;
+    let (mut bytes, mut names) = (None, 0);
     let kept = disk.crash(|what| {
-        if let Unsynced::Bytes { synced_len, len, .. } = what {
-            assert!(pending.replace((synced_len, len)).is_none(), "two files are not synced");
+        match what {
+            Unsynced::Name { .. } => names += 1,
+            Unsynced::Bytes { synced_len, len, .. } => {
+                assert!(bytes.replace((synced_len, len)).is_none(), "two files are not synced");
+            }
         }
         Fate::Kept
     });
     let mut found = vec![kept];
-    let (synced_len, len) = pending.unwrap_or_default();
+    let (synced_len, len) = bytes.unwrap_or_default();
     for of_bytes in fates(synced_len, len, step) {
-        for of_names in [Fate::Lost, Fate::Kept] {
-            let choose =
-                |what: Unsynced<'_>| if matches!(what, Unsynced::Name { .. }) { of_names } else { of_bytes };
-            found.push(disk.crash(choose));
+        for kept_names in 0..1_u32 << names {
+            let mut name = 0;
+            found.push(disk.crash(|what| match what {
+                Unsynced::Bytes { .. } => of_bytes,
+                Unsynced::Name { .. } => {
+                    name += 1;
+                    if kept_names & (1 << (name - 1)) == 0 { Fate::Lost } else { Fate::Kept }
+                }
+            }));
         }
     }
     found

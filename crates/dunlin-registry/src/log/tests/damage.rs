@@ -113,6 +113,22 @@ fn every_length_of_an_earlier_segment_but_its_own_is_refused() {
 }
 
 #[test]
+fn vote_cut_off_the_end_of_an_earlier_segment_is_missed() {
+    let disk = written(&[]);
+    let (mut log, _) = open(&disk).unwrap();
+    for vote in 0.. {
+        Written::default().voted(1, vote, 0).write(&mut log).unwrap();
+        if log.segment_count() > 1 {
+            break;
+        }
+    }
+    let mut cut = contents(&disk);
+    let offsets = frame_offsets(&cut[0].1);
+    cut[0].1.truncate(offsets[offsets.len() - 2]);
+    assert_eq!(refusal(&with(&cut)), (cut[1].0.clone(), 16, Damage::StartDiffers));
+}
+
+#[test]
 fn zeroed_sector_is_refused_wherever_a_frame_follows() {
     let good = contents(&written(&small()));
     let last_frame = {
@@ -208,6 +224,17 @@ fn torn_frame_before_a_whole_one_is_refused() {
     let (file, offset, what) = refusal(&with(&changed));
     assert_eq!((&file, offset), (name, offsets[0] as u64));
     assert_eq!(what, Damage::FrameFollows { number: 1, offset: offsets[1] as u64 });
+}
+
+#[test]
+fn frame_that_follows_on_several_torn_ones_is_found() {
+    let votes: Vec<_> = (1..6).map(|vote| Written::default().voted(1, vote, 0)).collect();
+    let good = contents(&written(&votes));
+    let (name, mut bytes) = good[0].clone();
+    let offsets = frame_offsets(&bytes);
+    bytes[offsets[2]..offsets[5]].fill(0);
+    let what = Damage::FrameFollows { number: 5, offset: offsets[5] as u64 };
+    assert_eq!(refusal(&with(&[(name.clone(), bytes)])), (name, offsets[2] as u64, what));
 }
 
 #[test]

@@ -38,6 +38,29 @@ fn failed_sync_poisons_the_log_and_loses_nothing_acknowledged() {
 }
 
 #[test]
+fn what_a_failed_sync_left_to_read_is_safe_once_a_log_was_opened_on_it() {
+    let script = script();
+    for syncs in 0.. {
+        let disk = MemDisk::default();
+        let (mut log, _) = open(&disk).unwrap();
+        disk.fail_sync_after(syncs);
+        if script.iter().all(|written| written.write(&mut log).is_ok()) {
+            assert!(syncs > 15, "{syncs}");
+            break;
+        }
+        // The process ends and begins again on a machine that did not: what was not written is there to be read, and taken by
+        // the system for written.
+        let (mut log, recovered) = open(&disk).unwrap();
+        let again = open(&disk.crash(|_| Fate::Lost)).unwrap().1;
+        assert_eq!(recovered, again, "{syncs}");
+        let next_index = log.last_index() + 1;
+        Written::entries(next_index..next_index + 1, 9, 10).write(&mut log).unwrap();
+        let last = open(&disk.crash(|_| Fate::Lost)).unwrap().1;
+        assert_eq!(last.entries.last().map(|entry| entry.index), Some(next_index));
+    }
+}
+
+#[test]
 fn failed_sync_while_opening_is_an_error() {
     for syncs in 0..2 {
         let disk = written(&script());
@@ -79,11 +102,8 @@ fn log_that_found_no_room_is_as_before_and_goes_on_when_there_is() {
                 // As before, on the disk and in memory; so safe, and as often as it is asked.
                 assert!(written.write(&mut log).unwrap_err().is_retryable());
                 assert_eq!(log.last_index(), model.last_index());
-                let found =
-                    disk.crash(
-                        |what| if matches!(what, Unsynced::Bytes { .. }) { Fate::Kept } else { Fate::Lost },
-                    );
-                let recovered = open(&found).unwrap().1;
+                assert!(disk.is_synced());
+                let recovered = open(&disk.crash(|_| Fate::Lost)).unwrap().1;
                 model.assert_is(&recovered);
                 assert_eq!(recovered.cut, None);
                 disk.set_free_len(None);

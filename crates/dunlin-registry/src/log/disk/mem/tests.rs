@@ -52,7 +52,9 @@ fn unsynced_name_is_lost_although_the_bytes_are_synced() {
 #[test]
 fn unsynced_shortening_is_undone_by_a_crash() {
     let mut disk = written();
+    assert!(disk.is_synced());
     disk.truncate("a", 10).unwrap();
+    assert!(!disk.is_synced());
     disk.append("a", &[3; 10]).unwrap();
     assert_eq!(disk.crash(|_| Fate::Lost).read("a").unwrap(), [1; 1000]);
     let torn = disk.crash(|_| Fate::Torn { len: 2, zeroed: 0 }).read("a").unwrap();
@@ -70,6 +72,19 @@ fn what_a_sync_failed_to_write_is_lost_even_when_the_next_one_succeeds() {
     assert_eq!(disk.read("a").unwrap()[1000..1010], [2; 10]);
     let found = disk.crash(|_| Fate::Lost).read("a").unwrap();
     assert_eq!((&found[1000..1010], &found[1010..]), ([0; 10].as_slice(), [3; 10].as_slice()));
+}
+
+#[test]
+fn what_a_sync_failed_to_write_is_written_when_it_is_written_again() {
+    let mut disk = written();
+    disk.fail_sync_after(0);
+    disk.append("a", &[2; 10]).unwrap();
+    disk.sync("a").unwrap_err();
+    disk.rewrite("a", 1000, &[3; 10]).unwrap_err();
+    disk.rewrite("a", 1003, &[2; 7]).unwrap();
+    disk.sync("a").unwrap();
+    let found = disk.crash(|_| Fate::Lost).read("a").unwrap();
+    assert_eq!((&found[1000..1003], &found[1003..]), ([0; 3].as_slice(), [2; 7].as_slice()));
 }
 
 #[test]
