@@ -1,5 +1,7 @@
 //! Damage of every kind in files that were synced: refused by file and offset, and never taken for less than there was.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// The names and bytes of all files.
@@ -289,5 +291,43 @@ fn frames_that_say_what_they_must_not_are_refused_although_their_checksums_are_r
         }
         let disk = with(&[(name.to_string(), bytes)]);
         assert_eq!(refusal(&disk), (name.to_string(), at as u64, expected));
+    }
+}
+
+/// Every state that the log went through.
+fn states(script: &[Written]) -> Vec<Model> {
+    let mut states = vec![Model::default()];
+    for written in script {
+        let mut next = states[states.len() - 1].clone();
+        next.apply(written);
+        states.push(next);
+    }
+    states
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_becomes_of_the_files_opening_neither_panics_nor_invents(
+        file in any::<prop::sample::Index>(),
+        place in any::<prop::sample::Index>(),
+        removed_len in 0..600usize,
+        put in prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..600),
+            (0..2000usize).prop_map(|len| vec![0; len]),
+            Just(vec![0xff; 64]),
+        ],
+    ) {
+        let mut changed = contents(&written(&small()));
+        let bytes = &mut changed[file.index(3)].1;
+        let start = place.index(bytes.len());
+        let end = (start + removed_len).min(bytes.len());
+        bytes.splice(start..end, put);
+        match open(&with(&changed)) {
+            Ok((_, recovered)) => prop_assert!(states(&small()).iter().any(|state| state.is(&recovered))),
+            Err(LogError::Damaged { .. }) => {}
+            Err(other) => prop_assert!(false, "{other}"),
+        }
     }
 }
