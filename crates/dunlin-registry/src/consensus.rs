@@ -235,6 +235,9 @@ pub trait RaftCore: Send {
     /// snapshot.
     fn handle_snapshot_taken(&mut self, snapshot: SnapshotMetadata, first_index: u64);
 
+    /// Whether somebody needs a snapshot that is newer than the last one, since this was asked last. Until there is one, it waits.
+    fn take_snapshot_wanted(&mut self) -> bool;
+
     /// The term of an entry that the log has.
     fn term_of(&self, index: u64) -> Option<u64>;
 

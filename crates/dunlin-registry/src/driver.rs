@@ -239,6 +239,11 @@ impl<C: RaftCore> Driver<C> {
         self.core.handle_snapshot_taken(snapshot, index.saturating_sub(tail) + 1);
     }
 
+    /// Whether a snapshot is to be taken now, since this was asked last: a follower needs one that it is in.
+    pub fn take_snapshot_wanted(&mut self) -> bool {
+        self.core.take_snapshot_wanted()
+    }
+
     /// What is to be done next, if anything.
     pub fn poll(&mut self) -> Option<Step> {
         let todo = self.core.poll();

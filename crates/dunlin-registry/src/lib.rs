@@ -3,7 +3,14 @@
 
 pub mod consensus;
 pub mod driver;
+mod error;
 pub mod lease_clock;
 pub mod limits;
 pub mod log;
+mod node;
+mod registry;
 pub mod store;
+
+pub use error::RegistryError;
+pub use node::{Begin, Health, Node, NodeConfig, StartError, State};
+pub use registry::{Consistency, Registry, Watch};

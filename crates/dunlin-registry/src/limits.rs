@@ -56,3 +56,30 @@ pub const UNAPPLIED_ENTRIES_MAX: u64 = 65_536;
 
 /// How far behind a learner may be that becomes a voter: a moment's worth of entries.
 pub const PROMOTE_LAG_MAX: u64 = 1_000;
+
+/// Inputs of a member's task that wait: messages of peers and requests. Beyond that messages are lost, and requests refused.
+pub const INBOX_MAX: usize = 4_096;
+
+/// Steps that wait to be written, and to be applied. When there are so many, the driver is not asked for more.
+pub const STEPS_MAX: usize = 256;
+
+/// Bytes of entries that are written at a time, about.
+pub const BATCH_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// Snapshots that stay on the disk: the one in force, and one before it that may still be on its way to somebody.
+pub const SNAPSHOTS_KEPT: usize = 2;
+
+/// How often it is tried again to write what there was no room for.
+pub const DISK_FULL_PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// How long a stop waits for tasks that were told to end.
+pub const STOP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Bytes of a command: a transaction with some values of full length.
+pub const COMMAND_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// How long a request may take unless its caller says otherwise.
+pub const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Events that a watch gives at a time, about.
+pub const WATCH_EVENTS_MAX: usize = 1_000;

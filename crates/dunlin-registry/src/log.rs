@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of Raft's rules but those that say what an entry or a mark replaces, and nothing of tasks: every call waits for the
 //! disk. Whoever wants several batches in one write makes one of them before. Decision and byte tables:
-//! `docs/design/001-log-on-disk.md`. Read next: `log/recover.rs`, what of a disk is believed, and `log/frame.rs`, the bytes.
+//! `docs/design/003-log-on-disk.md`. Read next: `log/recover.rs`, what of a disk is believed, and `log/frame.rs`, the bytes.
 //!
 //! Invariants: what [`Log::append`] acknowledged is found by every later [`Log::open`], or it says in which file it is damaged; a
 //! batch is found whole or not at all; a sync that failed is never tried again.

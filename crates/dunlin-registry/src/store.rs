@@ -256,6 +256,11 @@ impl Store {
         self.members.is_removed(id)
     }
 
+    /// Who was a member and never will be again.
+    pub fn removed_members(&self) -> impl Iterator<Item = u64> + '_ {
+        self.members.removed()
+    }
+
     /// Whether a change of members may be proposed.
     ///
     /// # Errors

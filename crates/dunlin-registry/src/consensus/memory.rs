@@ -1,6 +1,7 @@
 //! The part of the log that the core reads: the entries after a snapshot, in memory, with the configuration at their beginning.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{GetEntriesContext, RaftState, Storage, StorageError};
@@ -15,6 +16,8 @@ pub(super) struct MemoryLog {
     entries: VecDeque<Entry>,
     /// What followers get that need what was before.
     snapshot: Option<Snapshot>,
+    /// Whether a newer one is needed: by somebody who is in no configuration of that one, and would not take it.
+    is_newer_wanted: AtomicBool,
 }
 
 impl MemoryLog {
@@ -32,6 +35,7 @@ impl MemoryLog {
             begin: (metadata.index, metadata.term),
             entries: entries.into_iter().collect(),
             snapshot,
+            is_newer_wanted: AtomicBool::new(false),
         }
     }
 
@@ -63,6 +67,11 @@ impl MemoryLog {
                 self.begin = (entry.index, entry.term);
             }
         }
+    }
+
+    /// Whether somebody needed a newer snapshot since this was asked last.
+    pub(super) fn take_newer_wanted(&mut self) -> bool {
+        std::mem::take(self.is_newer_wanted.get_mut())
     }
 
     fn first(&self) -> u64 {
@@ -130,11 +139,23 @@ impl Storage for MemoryLog {
         Ok(self.last())
     }
 
-    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
-        let fresh = |snapshot: &&Snapshot| snapshot.get_metadata().index >= request_index;
-        let snapshot = self.snapshot.as_ref().filter(fresh);
-        snapshot.cloned().ok_or_else(|| StorageError::SnapshotTemporarilyUnavailable.into())
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
+        let fits = |snapshot: &&Snapshot| {
+            let metadata = snapshot.get_metadata();
+            metadata.index >= request_index && is_member(metadata.get_conf_state(), to)
+        };
+        if let Some(snapshot) = self.snapshot.as_ref().filter(fits) {
+            return Ok(snapshot.clone());
+        }
+        self.is_newer_wanted.store(true, Ordering::Relaxed);
+        Err(StorageError::SnapshotTemporarilyUnavailable.into())
     }
+}
+
+fn is_member(conf_state: &ConfState, id: u64) -> bool {
+    [&conf_state.voters, &conf_state.learners, &conf_state.voters_outgoing]
+        .iter()
+        .any(|list| list.contains(&id))
 }
 
 /// Bytes of an entry besides its data, about.

@@ -213,6 +213,10 @@ impl RaftCore for RaftRs {
         self.node.mut_store().compact(snapshot_to_core(&snapshot), first_index);
     }
 
+    fn take_snapshot_wanted(&mut self) -> bool {
+        self.node.mut_store().take_newer_wanted()
+    }
+
     fn term_of(&self, index: u64) -> Option<u64> {
         self.node.store().term_at(index)
     }

@@ -65,7 +65,7 @@ impl Member {
         for entry in entries {
             match change_of(entry) {
                 Some(change) => {
-                    changes.push(AppliedChange { index: entry.index, is_rafts: is_rafts(&change), change })
+                    changes.push(AppliedChange { index: entry.index, is_rafts: is_rafts(&change), change });
                 }
                 None if entry.data.is_empty() => {}
                 None => self.applied.push(entry.data.clone()),

@@ -1,6 +1,6 @@
 //! Frames: how what is written together is laid into a segment, and what bytes that are no frame look like.
 //!
-//! Knows nothing of what a frame says. Byte tables: `docs/design/001-log-on-disk.md`.
+//! Knows nothing of what a frame says. Byte tables: `docs/design/003-log-on-disk.md`.
 //!
 //! Invariants: a header never lies across sectors, and no sector of a frame that was written is all zeros, whatever is in it:
 //! every sector has a header or a [`MARK`]. So zeros mean that the disk did not write them, and a single flipped bit never looks

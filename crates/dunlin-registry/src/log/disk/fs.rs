@@ -212,10 +212,6 @@ fn owner_only(options: &mut OpenOptions) {
     options.mode(0o600);
 }
 
-#[expect(
-    clippy::incompatible_msrv,
-    reason = "locks of files are in std since Rust 1.89, which this crate needs"
-)]
 fn take(lock: &File, path: &Path, lock_path: PathBuf) -> Result<(), DirectoryError> {
     lock.try_lock().map_err(|error| match error {
         TryLockError::WouldBlock => DirectoryError::InUse { path: path.to_owned() },

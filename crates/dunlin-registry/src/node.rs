@@ -1,0 +1,279 @@
+//! A member that runs: its tasks around the state machines, and how it starts and stops.
+//!
+//! One task owns the [`Driver`] and waits for nobody but its inbox (`node/run.rs`). A thread writes the log (`node/writer.rs`), another
+//! one applies entries to the store (`node/applier.rs`); both take work from bounded queues, and when one is full the driver is not
+//! asked for more. So ticks wait neither for the disk nor for the store. `node/sink.rs` is where the transport's messages come in,
+//! `node/snapshots.rs` keeps the files of snapshots, `node/waiting.rs` knows who waits for what.
+//!
+//! Invariants: what is acknowledged is synced on a quorum; nothing is sent that has to be on the disk before it is; a disk that fails,
+//! or a core that panics, ends the member and everybody hears of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dunlin_rafthttp::{ClusterId, MemberId, Transport};
+use prost::Message as _;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::consensus::{CoreConfig, CoreError, RaftRs, Recovered};
+use crate::driver::Driver;
+use crate::limits::{INBOX_MAX, STOP_TIMEOUT};
+use crate::log::{Batch, DirectoryError, FsDisk, Identity, Log, LogConfig, LogError};
+use crate::store::{ImageError, Member, Store};
+
+mod applier;
+mod run;
+mod sink;
+mod snapshots;
+mod waiting;
+mod writer;
+
+pub(crate) use self::run::Input;
+pub use self::run::{Health, State};
+use self::sink::Sink;
+use self::snapshots::Snapshots;
+pub(crate) use self::waiting::{Done, Waiting};
+
+/// How a member is set up.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// This member.
+    pub id: MemberId,
+    /// The group.
+    pub cluster: ClusterId,
+    /// Where its log and snapshots are. The directory is made if it is not there.
+    pub dir: PathBuf,
+    /// Where other members reach it.
+    pub urls: Vec<String>,
+    /// How long a tick is: a heartbeat comes with each, an election after ten to twenty without.
+    pub tick: Duration,
+    /// What election timeouts are drawn from.
+    pub seed: u64,
+    /// A snapshot is taken after so many entries.
+    pub snapshot_entries: u64,
+    /// The log keeps so many entries before a snapshot, for followers that are a little behind.
+    pub snapshot_tail: u64,
+}
+
+impl NodeConfig {
+    /// A member with the defaults: ticks of 100 ms, a snapshot every 50,000 entries.
+    #[must_use]
+    pub fn new(id: MemberId, cluster: ClusterId, dir: impl Into<PathBuf>) -> Self {
+        Self {
+            id,
+            cluster,
+            dir: dir.into(),
+            urls: Vec::new(),
+            tick: Duration::from_millis(100),
+            seed: fastrand::u64(..),
+            snapshot_entries: 50_000,
+            snapshot_tail: 5_000,
+        }
+    }
+}
+
+/// How a member begins whose directory is empty. One that has a log goes on from it, whatever is said here.
+#[derive(Debug, Clone)]
+pub enum Begin {
+    /// As one of the first members of a new group; the same are said to each of them.
+    Bootstrap(Vec<Member>),
+    /// As somebody whom a group adds that runs already. These are members of it, to be reached before it is known who is.
+    Join(Vec<Member>),
+}
+
+/// Why a member does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A directory cannot be made or read.
+    #[error("cannot use {path}", path = path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The log's directory cannot be had.
+    #[error("cannot have the directory of the log")]
+    LogDirectory(#[from] DirectoryError),
+    /// The log is damaged, somebody else's, or the disk fails.
+    #[error("cannot open the log")]
+    Log(#[from] LogError),
+    /// The snapshot that the log goes on from is not there, or no longer what it was.
+    #[error("cannot read the snapshot {path}", path = path.display())]
+    Snapshot {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: ImageError,
+    },
+    /// What was recovered does not fit together.
+    #[error("cannot go on from what is on the disk")]
+    Core(#[from] CoreError),
+    /// The transport cannot start.
+    #[error("cannot start the transport")]
+    Transport(#[from] dunlin_rafthttp::StartError),
+    /// A URL of a member will not do.
+    #[error("a URL of a member will not do")]
+    Url(#[from] dunlin_rafthttp::UrlError),
+}
+
+/// What all parts of a member share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) id: MemberId,
+    pub(crate) store: RwLock<Store>,
+    pub(crate) waiting: Mutex<Waiting>,
+    /// The revision of the store, for watches to wait on.
+    pub(crate) revision: watch::Sender<u64>,
+    pub(crate) state: watch::Sender<State>,
+    pub(crate) inputs: mpsc::Sender<Input>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Shared {
+    pub(crate) fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn store(&self) -> std::sync::RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running member. Dropping it stops it without waiting.
+#[derive(Debug)]
+pub struct Node {
+    shared: Arc<Shared>,
+    transport: Transport,
+    tasks: tokio_util::task::TaskTracker,
+}
+
+impl Node {
+    /// Starts a member, which is then reached on the listener. `set_up` says how its transport speaks: with TLS, or in plain text.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] for what is in the way. The disk is as it was, but for a torn tail that was cut.
+    pub fn start(
+        config: &NodeConfig,
+        begin: &Begin,
+        listener: TcpListener,
+        set_up: impl FnOnce(dunlin_rafthttp::Builder) -> dunlin_rafthttp::Builder,
+    ) -> Result<Self, StartError> {
+        let snapshots = Snapshots::open(&config.dir.join("snapshots"))
+            .map_err(|source| StartError::Directory { path: config.dir.clone(), source })?;
+        let (log, recovered) = open_log(config, begin)?;
+        let store = snapshots.load(recovered.snapshot.index)?;
+        let core = RaftRs::new(CoreConfig::new(config.id.0, config.seed), recovered.clone())?;
+        let driver = Driver::new(core, &recovered.snapshot, fastrand::u64(..));
+
+        let (inputs, inbox) = mpsc::channel(INBOX_MAX);
+        let shared = Arc::new(Shared {
+            id: config.id,
+            revision: watch::Sender::new(store.revision()),
+            store: RwLock::new(store),
+            waiting: Mutex::default(),
+            state: watch::Sender::new(State::default()),
+            inputs,
+            stop: CancellationToken::new(),
+        });
+        let builder = Transport::builder(config.id, config.cluster).snapshot_dir(snapshots.dir());
+        let builder = builder.urls(config.urls.iter().map(String::as_str))?;
+        let sink = Sink::new(shared.clone(), snapshots.clone());
+        let transport = set_up(builder).start(sink)?;
+        add_peers(&transport, &shared, begin)?;
+
+        let tasks = tokio_util::task::TaskTracker::new();
+        let (serving, stop) = (transport.clone(), shared.stop.clone());
+        tasks.spawn(async move { serving.serve(listener, stop.cancelled()).await });
+        let runner = run::Runner::new((driver, log), config, (&shared, &transport, snapshots));
+        tasks.spawn(runner.run(inbox));
+        tasks.close();
+        Ok(Self { shared, transport, tasks })
+    }
+
+    /// The registry, as this member has it.
+    #[must_use]
+    pub fn registry(&self) -> crate::registry::Registry {
+        crate::registry::Registry::new(self.shared.clone())
+    }
+
+    /// The transport, for its statistics and to cut peers off in tests.
+    #[must_use]
+    pub const fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// How it goes. Changes are told.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.shared.state.subscribe()
+    }
+
+    /// Stops it. What is on the disk is what it goes on from.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was begun goes on.
+    pub async fn stop(&self) {
+        self.shared.stop.cancel();
+        self.transport.stop().await;
+        if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("the member stopped before all of its tasks had");
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.shared.stop.cancel();
+    }
+}
+
+/// The log, with its beginning if it is new.
+fn open_log(config: &NodeConfig, begin: &Begin) -> Result<(Log<FsDisk>, Recovered), StartError> {
+    let disk = FsDisk::open(log_dir(&config.dir))?;
+    let identity = Identity { cluster_id: config.cluster.0, member_id: config.id.0 };
+    let is_new = Log::identity(&disk)?.is_none();
+    let (mut log, found) = Log::open(disk, identity, LogConfig::default())?;
+    if let Some(cut) = found.cut {
+        tracing::warn!(
+            bytes = cut,
+            "the end of the log was torn, which nobody was told to be safe; it is cut"
+        );
+    }
+    let is_empty =
+        is_new || (found.entries.is_empty() && found.snapshot.index == 0 && found.hard_state.term == 0);
+    if let (true, Begin::Bootstrap(members)) = (is_empty, begin) {
+        let context = |member: &Member| (member.id, Bytes::from(member.encode_to_vec()));
+        let first = Recovered::bootstrap(members.iter().map(context));
+        let hard_state = Some(first.hard_state);
+        log.append(Batch { entries: &first.entries, hard_state, ..Batch::default() })?;
+        return Ok((log, first));
+    }
+    let recovered =
+        Recovered { hard_state: found.hard_state, snapshot: found.snapshot, entries: found.entries };
+    Ok((log, recovered))
+}
+
+fn log_dir(dir: &Path) -> PathBuf {
+    dir.join("log")
+}
+
+/// Peers are those of the store, and while it knows none those that were said.
+fn add_peers(transport: &Transport, shared: &Shared, begin: &Begin) -> Result<(), StartError> {
+    let (Begin::Bootstrap(said) | Begin::Join(said)) = begin;
+    let store = shared.store();
+    let known: Vec<&Member> = store.members().collect();
+    let members = if known.is_empty() { said.iter().collect() } else { known };
+    for member in members.into_iter().filter(|member| member.id != shared.id.0) {
+        transport.add_peer(MemberId(member.id), member.urls.iter().map(String::as_str))?;
+    }
+    Ok(())
+}

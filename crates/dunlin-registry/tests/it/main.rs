@@ -1,0 +1,5 @@
+//! Tests of the registry's public API: members that run, on the loopback and on disks of their own.
+#![cfg(test)]
+
+mod group;
+mod running;
