@@ -24,7 +24,7 @@ mod reads;
 #[cfg(test)]
 mod tests;
 
-pub use self::change::ChangeError;
+pub use self::change::{ChangeError, member_change};
 use self::proposals::Proposals;
 use self::reads::Reads;
 use crate::consensus::{CoreError, CoreLook, Persist, Progress, RaftCore, Role};

@@ -83,3 +83,9 @@ pub const REQUEST_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(
 
 /// Events that a watch gives at a time, about.
 pub const WATCH_EVENTS_MAX: usize = 1_000;
+
+/// Connections to the HTTP routes.
+pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
+
+/// How long a head, or a body, may take to come.
+pub const HTTP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);

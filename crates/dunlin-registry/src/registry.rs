@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use dunlin_rafthttp::raftpb::{self, ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, EntryType};
+use bytes::Bytes;
+use dunlin_rafthttp::raftpb::{ConfChangeType, EntryType};
 use prost::Message as _;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::driver::{Proposal, RequestId};
+use crate::driver::{Proposal, RequestId, member_change};
 use crate::error::RegistryError;
 use crate::limits::{COMMAND_LEN_MAX, REQUEST_TIMEOUT, WATCH_EVENTS_MAX};
-use crate::node::{Done, Input, Shared};
+use crate::node::{Done, Input, Shared, State};
 use crate::store::{
     Answer, Answered, Command, Event, KeyRange, KeyValue, LeaseGrant, LeaseRevoke, Member, Operation, Put,
     RangeAnswer, Txn, TxnAnswer,
@@ -319,6 +319,12 @@ impl Registry {
         Watch { shared: self.shared.clone(), range, next, revisions, events: VecDeque::new() }
     }
 
+    /// What this member is and how it does.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shared.state.borrow().clone()
+    }
+
     /// The members of the Raft group, as this member knows them.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
@@ -337,6 +343,19 @@ impl Registry {
     pub async fn add_learner(&self, member: &Member) -> Result<(), RegistryError> {
         let context = member.encode_to_vec().into();
         self.change(ConfChangeType::AddLearnerNode, member.id, context).await
+    }
+
+    /// Adds a member that learns, and votes as soon as it has nearly all of the log. To be asked of the leader.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As of [`add_learner`](Self::add_learner).
+    pub async fn add_member(&self, member: &Member) -> Result<(), RegistryError> {
+        self.add_learner(&Member { wants_vote: true, ..member.clone() }).await
     }
 
     /// Gives a learner a vote, once it has nearly all of the log. To be asked of the leader.
@@ -385,14 +404,7 @@ impl Registry {
         context: Bytes,
     ) -> Result<(), RegistryError> {
         let request = self.next_request();
-        let change_type = change_type.into();
-        let step = ConfChangeSingle { change_type, node_id: id };
-        let change =
-            ConfChangeV2 { changes: vec![step], context: context.clone(), ..ConfChangeV2::default() };
-        let mut data = BytesMut::new();
-        raftpb::encode(&ConfChange { id: request, change_type, node_id: id, context }, &mut data);
-        let data = data.freeze();
-        let proposal = Proposal { entry_type: EntryType::ConfChange, data, is_repeatable: false };
+        let (change, proposal) = member_change(request, change_type, id, context);
         let changing = async {
             match self.ask(request, Input::Change(request, change, proposal)).await? {
                 Done::Refused(error) => Err(error),

@@ -15,7 +15,7 @@ const ARROWS: [Arrows; 11] = [
     Arrows::of("dunlin-poll", &[], &[]),
     Arrows::of("dunlin-http", &[], &[]),
     Arrows::of("dunlin-rafthttp", &["dunlin-http"], &[]),
-    Arrows::of("dunlin-registry", &["dunlin-rafthttp"], &[]),
+    Arrows::of("dunlin-registry", &["dunlin-rafthttp"], &["dunlin-http"]),
     Arrows::of("dunlin-macros", &[], &[]),
     Arrows::of("dunlin-client", &["dunlin-wire"], &[]),
     Arrows::of("dunlin", &["dunlin-macros", "dunlin-poll", "dunlin-wire"], &["dunlin-client"]),
@@ -28,8 +28,8 @@ const ARROWS: [Arrows; 11] = [
     Arrows::of("xtask", &[], &[]),
 ];
 
-/// What a crate under `examples/` may use: the public face, and in its tests the client.
-const EXAMPLE: Arrows = Arrows::of("", &["dunlin"], &["dunlin-client"]);
+/// What a crate under `examples/` may use: the public face, or the registry by itself; and in its tests the client.
+const EXAMPLE: Arrows = Arrows::of("", &["dunlin", "dunlin-rafthttp", "dunlin-registry"], &["dunlin-client"]);
 
 /// The crate of the codecs, and what must not even stand behind it: IO, timers and randomness.
 const PURE: &str = "dunlin-wire";

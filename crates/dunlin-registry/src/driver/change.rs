@@ -1,7 +1,11 @@
 //! Whether a change of members is safe to propose, by what the leader knows of the others.
 
-use dunlin_rafthttp::raftpb::{ConfChangeType, ConfChangeV2, ConfState};
+use bytes::{Bytes, BytesMut};
+use dunlin_rafthttp::raftpb::{
+    self, ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, EntryType,
+};
 
+use super::{Proposal, RequestId};
 use crate::consensus::{CoreLook, Progress, Role};
 use crate::limits::PROMOTE_LAG_MAX;
 
@@ -53,6 +57,23 @@ pub enum ChangeError {
     /// Too much waits already.
     #[error("this member has too much to do")]
     Overloaded,
+}
+
+/// A change of one member, and the entry that proposes it. Whoever sees the entry applied knows it by the number.
+#[must_use]
+pub fn member_change(
+    number: RequestId,
+    change_type: ConfChangeType,
+    id: u64,
+    context: Bytes,
+) -> (ConfChangeV2, Proposal) {
+    let change_type = change_type.into();
+    let step = ConfChangeSingle { change_type, node_id: id };
+    let change = ConfChangeV2 { changes: vec![step], context: context.clone(), ..ConfChangeV2::default() };
+    let mut data = BytesMut::new();
+    raftpb::encode(&ConfChange { id: number, change_type, node_id: id, context }, &mut data);
+    let data = data.freeze();
+    (change, Proposal { entry_type: EntryType::ConfChange, data, is_repeatable: false })
 }
 
 /// Looks at a change.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use dunlin_rafthttp::raftpb::{ConfChangeV2, Message, SnapshotMetadata};
+use bytes::Bytes;
+use dunlin_rafthttp::raftpb::{ConfChangeType, ConfChangeV2, EntryType, Message, SnapshotMetadata};
 use dunlin_rafthttp::{MemberId, Snapshot as SentSnapshot, Transport};
 use prost::Message as _;
 use tokio::fs::File;
@@ -18,7 +19,7 @@ use super::snapshots::Snapshots;
 use super::writer::{self, Written};
 use super::{Done, NodeConfig, Shared};
 use crate::consensus::{Progress, RaftRs, Role};
-use crate::driver::{Driver, Proposal, RequestId, Step, leads};
+use crate::driver::{Driver, Proposal, RequestId, Step, leads, member_change};
 use crate::error::RegistryError;
 use crate::lease_clock::LeaseClock;
 use crate::limits::STEPS_MAX;
@@ -272,6 +273,7 @@ impl Runner {
         }
         if leads(&self.driver.look()) {
             self.expire_leases();
+            self.promote();
         }
         self.tell_state();
     }
@@ -283,14 +285,28 @@ impl Runner {
             let revoke = LeaseRevoke { lease: look.lease, if_renewed_at: Some(look.renewed_at) };
             let command = Command { operation: Some(Operation::LeaseRevoke(revoke)), ..Command::default() };
             let proposal = Proposal {
-                entry_type: dunlin_rafthttp::raftpb::EntryType::Normal,
+                entry_type: EntryType::Normal,
                 data: command.encode_to_vec().into(),
                 is_repeatable: false,
             };
             // Nobody waits for it: the lease is looked at again with the next tick.
-            let request = look.lease ^ EXPIRY_REQUESTS;
+            let request = look.lease ^ OWN_REQUESTS;
             if self.driver.handle_proposal(request, proposal).is_ok() {
                 self.driver.handle_forgotten(request);
+            }
+        }
+    }
+
+    /// Gives a vote to the first of those who want one and have nearly all of the log.
+    fn promote(&mut self) {
+        let waits = |member: &&Member| member.is_learner && member.wants_vote;
+        let ids: Vec<u64> = self.shared.store().members().filter(waits).map(|member| member.id).collect();
+        for id in ids {
+            let request = id ^ OWN_REQUESTS;
+            let (change, proposal) = member_change(request, ConfChangeType::AddNode, id, Bytes::new());
+            if self.driver.handle_change(request, (&change, proposal)).is_ok() {
+                self.driver.handle_forgotten(request);
+                return;
             }
         }
     }
@@ -298,7 +314,10 @@ impl Runner {
     fn handle_written(&mut self, written: Written) -> Result<(), End> {
         match written {
             Written::Persisted { number, took } => {
-                self.sync_took = took.unwrap_or(self.sync_took);
+                if let Some(took) = took {
+                    self.sync_took = took;
+                    metrics::histogram!("dunlin_registry_sync_seconds").record(took.as_secs_f64());
+                }
                 self.driver.handle_persisted(number);
                 while self.unwritten.front().is_some_and(|(waiting, ..)| *waiting <= number) {
                     let Some((_, messages, snapshot)) = self.unwritten.pop_front() else { break };
@@ -495,6 +514,10 @@ impl Runner {
             sync_took: self.sync_took,
             progress: self.driver.progress(),
         };
+        metrics::gauge!("dunlin_registry_is_leader").set(f64::from(u8::from(state.role == Role::Leader)));
+        metrics::gauge!("dunlin_registry_has_leader").set(f64::from(u8::from(state.leader != 0)));
+        metrics::gauge!("dunlin_registry_committed_index").set(state.committed as f64);
+        metrics::gauge!("dunlin_registry_applied_index").set(state.applied as f64);
         self.shared.state.send_if_modified(|known| {
             let is_news = *known != state;
             *known = state;
@@ -507,7 +530,7 @@ impl Runner {
 const INPUTS_AT_A_TIME: usize = 256;
 
 /// Requests of the leader's own have numbers of their own.
-const EXPIRY_REQUESTS: u64 = 1 << 63;
+const OWN_REQUESTS: u64 = 1 << 63;
 
 /// What a panic says.
 fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {

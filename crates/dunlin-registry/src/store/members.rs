@@ -21,6 +21,9 @@ pub struct Member {
     /// Whether it only learns: it has no vote yet.
     #[prost(bool, tag = "4")]
     pub is_learner: bool,
+    /// Whether the leader is to give it a vote as soon as it has nearly all of the log.
+    #[prost(bool, tag = "5")]
+    pub wants_vote: bool,
 }
 
 /// Why a change of members is not proposed, or cannot be followed.

@@ -287,7 +287,7 @@ fn members_come_with_what_is_said_of_them_and_a_removed_one_is_not_proposed_agai
         context,
         ..ConfChangeV2::default()
     };
-    let member = Member { id: 0, name: "one".into(), urls: vec!["http://a".into()], is_learner: false };
+    let member = Member { id: 0, name: "one".into(), urls: vec!["http://a".into()], ..Member::default() };
     let add = change(ConfChangeType::AddLearnerNode, 1, member.encode_to_vec().into());
     assert_eq!(store.apply_change(1, &add), Ok(true));
     assert_eq!(store.apply_change(2, &change(ConfChangeType::AddNode, 1, Bytes::new())), Ok(true));

@@ -23,7 +23,7 @@ pub(crate) struct Group {
 
 fn member(id: u64, listener: &TcpListener) -> Member {
     let url = format!("http://{}", listener.local_addr().unwrap());
-    Member { id, name: format!("member-{id}"), urls: vec![url], is_learner: false }
+    Member { id, name: format!("member-{id}"), urls: vec![url], ..Member::default() }
 }
 
 impl Group {
@@ -92,7 +92,7 @@ impl Group {
         let id = self.members.len() as u64 + 1;
         let newcomer = member(id, &listener);
         let leader = self.leader().await;
-        self.registry(leader).add_learner(&newcomer).await.unwrap();
+        self.registry(leader).add_member(&newcomer).await.unwrap();
         let node = self.start(id, &Begin::Join(self.members.clone()), listener);
         self.members.push(newcomer);
         self.nodes.push(Some(node));

@@ -2,4 +2,5 @@
 #![cfg(test)]
 
 mod group;
+mod http;
 mod running;

@@ -156,7 +156,8 @@ async fn a_member_joins_catches_up_votes_and_another_one_leaves_for_ever() {
     let leader = group.leader().await;
     let registry = group.registry(newcomer);
     until(async || registry.get("before", Consistency::Stale).await.unwrap()).await;
-    until(async || group.registry(leader).promote(newcomer).await.ok()).await;
+    let mut state = group.node(newcomer).state();
+    state.wait_for(|state| state.is_voter).await.unwrap();
     let leaver = group.others(leader)[0];
     group.registry(leader).remove_member(leaver).await.unwrap();
     let mut state = group.node(leaver).state();
