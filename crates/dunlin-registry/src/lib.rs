@@ -4,6 +4,7 @@
 pub mod consensus;
 pub mod driver;
 mod error;
+pub mod grpc;
 pub mod http;
 pub mod lease_clock;
 pub mod limits;

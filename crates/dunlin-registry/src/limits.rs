@@ -89,3 +89,9 @@ pub const HTTP_CONNECTIONS_MAX: usize = 1_024;
 
 /// How long a head, or a body, may take to come.
 pub const HTTP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// How long a request over gRPC may take at most, whatever it asks for.
+pub const REQUEST_TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// How long a client waits before it asks the members again that could not answer.
+pub const REMOTE_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);

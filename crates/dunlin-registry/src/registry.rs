@@ -325,6 +325,18 @@ impl Registry {
         self.shared.state.borrow().clone()
     }
 
+    /// The id of this member.
+    #[must_use]
+    pub fn member_id(&self) -> u64 {
+        self.shared.id.0
+    }
+
+    /// The revision of what this member has.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.shared.store().revision()
+    }
+
     /// The members of the Raft group, as this member knows them.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
@@ -505,6 +517,11 @@ impl Watch {
                 return Err(RegistryError::Stopped);
             }
         }
+    }
+
+    /// Takes the events that are there already.
+    pub(crate) fn take_ready(&mut self) -> impl Iterator<Item = Event> + use<> {
+        std::mem::take(&mut self.events).into_iter()
     }
 
     /// The revision to watch from when this watch ends here.

@@ -23,6 +23,7 @@ mod image;
 mod keys;
 mod lease;
 mod members;
+mod refusal;
 #[cfg(test)]
 mod tests;
 mod txn;
@@ -44,6 +45,7 @@ pub use self::lease::LeaseLook;
 use self::lease::Leases;
 use self::members::Members;
 pub use self::members::{Member, MemberError};
+pub use self::refusal::{Refusal, UnknownRefusal};
 use crate::limits::{RANGE_ENTRIES_MAX, RANGE_LEN_MAX, STORE_LEN_MAX};
 
 /// The state machine of the registry.

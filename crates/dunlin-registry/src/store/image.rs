@@ -14,11 +14,8 @@ use super::command::{Answered, KeyValue};
 use super::history::History;
 use super::lease::LeaseLook;
 use super::members::Member;
+use super::refusal::Refusal;
 use super::{Store, StoreError};
-
-mod stored_error;
-
-use self::stored_error::StoredError;
 
 /// The form of images that this version writes and reads.
 const VERSION: u32 = 1;
@@ -93,7 +90,7 @@ enum StoredOutcome {
     #[prost(uint64, tag = "5")]
     Gone(u64),
     #[prost(message, tag = "6")]
-    Refused(StoredError),
+    Refused(Refusal),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -298,7 +295,7 @@ fn store_client(client: u64, last: &Last) -> StoredClient {
     let outcome = match &last.outcome {
         Remembered::Answered(answered) => StoredOutcome::Answered(answered.clone()),
         Remembered::Gone { revision } => StoredOutcome::Gone(*revision),
-        Remembered::Refused(error) => StoredOutcome::Refused(StoredError::of(error)),
+        Remembered::Refused(error) => StoredOutcome::Refused(Refusal::of(error)),
     };
     StoredClient { client, sequence: last.sequence, index: last.index, outcome: Some(outcome) }
 }

@@ -2,5 +2,6 @@
 #![cfg(test)]
 
 mod group;
+mod grpc;
 mod http;
 mod running;

@@ -1,20 +1,24 @@
-//! A refusal as it is remembered: a number for what it is, and the numbers in it.
+//! A refusal as bytes, where it is remembered and where it is sent: a number for what it is, and the numbers in it.
 
 use prost::Message;
 
-use crate::store::StoreError;
+use super::StoreError;
 
 /// A refusal as numbers. Those that are given out never change their meaning.
 #[derive(Clone, PartialEq, Eq, Message)]
-pub(super) struct StoredError {
+pub struct Refusal {
+    /// What it is.
     #[prost(uint32, tag = "1")]
-    code: u32,
+    pub code: u32,
+    /// The numbers in it, in the order of its fields.
     #[prost(uint64, repeated, tag = "2")]
-    numbers: Vec<u64>,
+    pub numbers: Vec<u64>,
 }
 
-impl StoredError {
-    pub(super) fn of(error: &StoreError) -> Self {
+impl Refusal {
+    /// A refusal as numbers.
+    #[must_use]
+    pub fn of(error: &StoreError) -> Self {
         let (code, numbers) = match *error {
             StoreError::KeyEmpty => (1, vec![]),
             StoreError::KeyTooLong { key_len } => (2, vec![key_len as u64]),
@@ -35,13 +39,14 @@ impl StoredError {
 }
 
 /// The number is of no refusal that is known here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct UnknownRefusal;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a refusal of an unknown kind")]
+pub struct UnknownRefusal;
 
-impl TryFrom<StoredError> for StoreError {
+impl TryFrom<Refusal> for StoreError {
     type Error = UnknownRefusal;
 
-    fn try_from(stored: StoredError) -> Result<Self, UnknownRefusal> {
+    fn try_from(stored: Refusal) -> Result<Self, UnknownRefusal> {
         let number = |at: usize| stored.numbers.get(at).copied().unwrap_or_default();
         let len = |at: usize| usize::try_from(number(at)).unwrap_or(usize::MAX);
         Ok(match stored.code {
@@ -70,11 +75,11 @@ mod tests {
     #[test]
     fn every_refusal_is_told_again_as_it_was() {
         for code in 1..=13 {
-            let stored = StoredError { code, numbers: vec![7, 8, 9] };
+            let stored = Refusal { code, numbers: vec![7, 8, 9] };
             let error = StoreError::try_from(stored).unwrap();
-            assert_eq!(StoreError::try_from(StoredError::of(&error)), Ok(error));
+            assert_eq!(StoreError::try_from(Refusal::of(&error)), Ok(error));
         }
-        let next = StoredError { code: 14, numbers: vec![] };
+        let next = Refusal { code: 14, numbers: vec![] };
         assert_eq!(StoreError::try_from(next), Err(UnknownRefusal));
     }
 }
