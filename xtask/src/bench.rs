@@ -1,6 +1,6 @@
 //! `cargo xtask bench AREA`: what is compared as processes of their own, in rotation, medians, a table and JSON lines.
 //!
-//! An area says in `edge.rs`, `http.rs` or `raft.rs` what is measured and how one run goes; `fleet.rs` builds and starts processes,
+//! An area says in `edge.rs`, `http.rs`, `raft.rs` or `registry.rs` what is measured and how one run goes; `fleet.rs` builds and starts processes,
 //! `results.rs` takes medians and writes, and `bars.rs` compares with what was promised. A missed bar is printed, never a
 //! failure: figures depend on the machine.
 
@@ -10,6 +10,7 @@ mod fleet;
 mod http;
 mod nginx;
 mod raft;
+mod registry;
 mod results;
 mod sides;
 mod trials;
@@ -41,6 +42,8 @@ enum AreaName {
     Http(AreaArguments),
     /// Raft's messages between two members: appends, heartbeats beside them, a snapshot.
     Rafthttp(AreaArguments),
+    /// Three members of the registry beside three of etcd: puts, gets, watches.
+    Registry(AreaArguments),
 }
 
 #[derive(Debug, Args)]
@@ -89,6 +92,7 @@ pub(crate) fn run(arguments: &BenchArguments) -> Result<()> {
         AreaName::Edge(arguments) => run_area::<edge::Edge>(arguments),
         AreaName::Http(arguments) => run_area::<http::Http>(arguments),
         AreaName::Rafthttp(arguments) => run_area::<raft::Raft>(arguments),
+        AreaName::Registry(arguments) => run_area::<registry::Registry>(arguments),
     }
 }
 

@@ -114,8 +114,15 @@ impl Fleet {
 
     /// Builds a peer that is a Go program.
     pub(crate) fn build_go(&self, name: &str) -> Result<()> {
+        self.build_go_package(name, ".")
+    }
+
+    /// Builds a peer that is somebody else's Go program, in the version that our module names.
+    pub(crate) fn build_go_package(&self, name: &str, package: &str) -> Result<()> {
         let mut go = Command::new("go");
-        must_succeed(go.args(["build", "-o", &format!("bin/{name}"), "."]).current_dir(self.peer_dir(name)))
+        must_succeed(
+            go.args(["build", "-o", &format!("bin/{name}"), package]).current_dir(self.peer_dir(name)),
+        )
     }
 
     /// What that build made.
@@ -143,23 +150,38 @@ impl Fleet {
 
     /// Starts a server that was told where to listen, and waits until it does.
     pub(crate) fn start_at(&self, command: Command, name: &str, addr: SocketAddr) -> Result<Running> {
-        let (mut running, log_path) = self.spawn(command, name)?;
-        running.addr = addr;
+        let mut running = self.start_without_waiting(command, name, addr)?;
         let deadline = Instant::now() + START_LIMIT;
         while TcpStream::connect(addr).is_err() {
             let has_ended = running.child.try_wait()?.is_some();
             ensure!(
                 !has_ended && Instant::now() < deadline,
                 "{name} does not listen, see {}",
-                log_path.display()
+                self.log_path(name).display()
             );
             thread::sleep(Duration::from_millis(10));
         }
         Ok(running)
     }
 
+    /// Starts a server that was told where to listen, and that does so when others of its group are there.
+    pub(crate) fn start_without_waiting(
+        &self,
+        command: Command,
+        name: &str,
+        addr: SocketAddr,
+    ) -> Result<Running> {
+        let (mut running, _) = self.spawn(command, name)?;
+        running.addr = addr;
+        Ok(running)
+    }
+
+    fn log_path(&self, name: &str) -> PathBuf {
+        self.bench_file(&format!("{name}.log"))
+    }
+
     fn spawn(&self, mut command: Command, name: &str) -> Result<(Running, PathBuf)> {
-        let log_path = self.bench_file(&format!("{name}.log"));
+        let log_path = self.log_path(name);
         let log = File::create(&log_path).context("cannot write the server's log")?;
         // Its standard input stays open as long as this process lives: a server ends when it ends.
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()?;

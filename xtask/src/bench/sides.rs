@@ -19,6 +19,8 @@ pub(crate) enum Side {
     Reqwest,
     /// `http`: Go's net/http; `rafthttp`: etcd's package, which is written in Go.
     Go,
+    /// `registry`: etcd.
+    Etcd,
 }
 
 impl Side {
@@ -33,6 +35,7 @@ impl Side {
             Self::HyperUtil => "hyper-util",
             Self::Reqwest => "reqwest",
             Self::Go => "go",
+            Self::Etcd => "etcd",
         }
     }
 }

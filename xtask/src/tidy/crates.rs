@@ -22,7 +22,7 @@ const ARROWS: [Arrows; 11] = [
     Arrows::of("dunlin-cli", &["dunlin", "dunlin-client"], &[]),
     Arrows::of(
         "dunlin-bench",
-        &["dunlin", "dunlin-http", "dunlin-poll", "dunlin-rafthttp", "dunlin-wire"],
+        &["dunlin", "dunlin-http", "dunlin-poll", "dunlin-rafthttp", "dunlin-registry", "dunlin-wire"],
         &[],
     ),
     Arrows::of("xtask", &[], &[]),

@@ -19,6 +19,9 @@ use crate::limits::{REMOTE_PAUSE, REQUEST_TIMEOUT};
 use crate::registry::Consistency;
 use crate::store::{Answered, Event, EventKind, KeyRange, Operation, RangeAnswer, StoreError};
 
+/// A connection to one member, made when it is first asked.
+type Client = RegistryClient<Channel>;
+
 /// Why a request from afar failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -57,7 +60,7 @@ pub enum RemoteError {
 /// time. Commands are numbered, so that one that went to two members is done once.
 #[derive(Debug)]
 pub struct RemoteRegistry {
-    members: Arc<[RegistryClient<Channel>]>,
+    members: Arc<[Client]>,
     /// Who answered last.
     current: Arc<AtomicUsize>,
     numbers: Mutex<(u64, u64)>,
@@ -124,7 +127,11 @@ impl RemoteRegistry {
             operation: Some(operation),
             timeout_ms: self.timeout_ms(),
         };
-        let response = self.ask(async |mut member| member.execute(request.clone()).await).await?;
+        let execute = |mut member: Client| {
+            let request = request.clone();
+            async move { member.execute(request).await }
+        };
+        let response = self.ask(execute).await?;
         *numbers = (client, sequence + 1);
         match response.executed {
             Some(Executed::Answered(answered)) => Ok(answered),
@@ -157,7 +164,11 @@ impl RemoteRegistry {
             is_stale: consistency == Consistency::Stale,
             timeout_ms: self.timeout_ms(),
         };
-        let read = self.ask(async |mut member| member.range(request.clone()).await).await?;
+        let read = |mut member: Client| {
+            let request = request.clone();
+            async move { member.range(request).await }
+        };
+        let read = self.ask(read).await?;
         Ok((RangeAnswer { entries: read.entries, has_more: read.has_more }, read.revision))
     }
 
@@ -172,10 +183,13 @@ impl RemoteRegistry {
     /// Dropping the future ends the watch.
     pub async fn watch(&self, range: KeyRange, from_revision: u64) -> Result<RemoteWatch, RemoteError> {
         let request = WatchRequest { range: range.clone(), from_revision };
-        let begin = async |mut member: RegistryClient<Channel>| {
-            let mut stream = member.watch(request.clone()).await?.into_inner();
-            let first = stream.message().await?.ok_or_else(|| Status::unavailable("the watch has ended"))?;
-            Ok(tonic::Response::new((stream, first.resume_revision)))
+        let begin = |mut member: Client| {
+            let request = request.clone();
+            async move {
+                let mut stream = member.watch(request).await?.into_inner();
+                let first = stream.message().await?.ok_or_else(|| Status::unavailable("the watch has ended"))?;
+                Ok(tonic::Response::new((stream, first.resume_revision)))
+            }
         };
         let (stream, next) = self.ask(begin).await?;
         Ok(RemoteWatch { registry: self.clone(), range, stream, next, events: VecDeque::new() })
@@ -191,7 +205,7 @@ impl RemoteRegistry {
     ///
     /// Dropping the future ends the question.
     pub async fn status(&self) -> Result<StatusResponse, RemoteError> {
-        self.ask(async |mut member| member.status(StatusRequest {}).await).await
+        self.ask(|mut member: Client| async move { member.status(StatusRequest {}).await }).await
     }
 
     fn timeout_ms(&self) -> u64 {
@@ -199,10 +213,10 @@ impl RemoteRegistry {
     }
 
     /// Asks one member after another, beginning with the one that answered last.
-    async fn ask<T>(
-        &self,
-        request: impl AsyncFn(RegistryClient<Channel>) -> Result<tonic::Response<T>, Status>,
-    ) -> Result<T, RemoteError> {
+    async fn ask<T, Fut>(&self, request: impl Fn(Client) -> Fut) -> Result<T, RemoteError>
+    where
+        Fut: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
         let deadline = Instant::now() + self.timeout;
         let mut last = None;
         let begin = self.current.load(Ordering::Relaxed);

@@ -77,7 +77,8 @@ async fn a_refusal_from_afar_is_the_stores_and_numbers_go_on_after_it() {
 async fn when_the_member_that_answered_is_gone_the_next_one_does() {
     let mut served = Served::of(3).await;
     let client = served.client().with_timeout(Duration::from_secs(15));
-    client.execute(put("key", "1")).await.unwrap();
+    let (told, first) = (client.clone(), put("key", "1"));
+    tokio::spawn(async move { told.execute(first).await.unwrap() }).await.unwrap();
     let mut watch = client.watch(KeyRange::key("key"), 0).await.unwrap();
     served.kill(1).await;
     client.execute(put("key", "2")).await.unwrap();

@@ -1,0 +1,66 @@
+//! A group of members under load: one kind of work, and one JSON line with what was measured.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand, ValueEnum};
+use dunlin_bench::registry::clients::{Client, Dunlin};
+use dunlin_bench::registry::etcd::Etcd;
+use dunlin_bench::registry::{Target, requests, watches};
+use dunlin_bench::report::Report;
+use tokio::time::timeout;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Whose members these are.
+    #[arg(long, value_enum, default_value = "dunlin")]
+    side: Name,
+    #[command(flatten)]
+    target: Target,
+    /// Seconds after which the run is given up.
+    #[arg(long, default_value_t = 60)]
+    limit_s: u64,
+    #[command(subcommand)]
+    work: Work,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Name {
+    /// Ours.
+    Dunlin,
+    /// etcd's.
+    Etcd,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Work {
+    /// Puts or gets.
+    Requests(requests::RequestsPlan),
+    /// Watchers of one key.
+    Watches(watches::WatchesPlan),
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let limit = Duration::from_secs(arguments.limit_s);
+    let run = runtime.block_on(async { timeout(limit, run(&arguments)).await });
+    let report = run.context("the time is up")??;
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
+    Ok(())
+}
+
+async fn run(arguments: &Arguments) -> Result<Report> {
+    match arguments.side {
+        Name::Dunlin => drive::<Dunlin>(arguments).await,
+        Name::Etcd => drive::<Etcd>(arguments).await,
+    }
+}
+
+async fn drive<C: Client>(arguments: &Arguments) -> Result<Report> {
+    match arguments.work {
+        Work::Requests(plan) => requests::run::<C>(&arguments.target, plan).await,
+        Work::Watches(plan) => watches::run::<C>(&arguments.target, plan).await,
+    }
+}
