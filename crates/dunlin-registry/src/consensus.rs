@@ -203,6 +203,13 @@ pub trait RaftCore: Send {
     /// [`CoreError`] when it was not taken.
     fn propose(&mut self, entry_type: EntryType, data: Bytes) -> Result<(), CoreError>;
 
+    /// Proposes entries of the application's all at once, which costs little more than one.
+    ///
+    /// # Errors
+    ///
+    /// [`CoreError`] when none of them was taken.
+    fn propose_all(&mut self, entries: Vec<Bytes>) -> Result<(), CoreError>;
+
     /// Asks for an index at which reading is not stale. The answer may never come.
     fn ask_read_index(&mut self, question: u64);
 

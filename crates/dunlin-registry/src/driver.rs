@@ -27,7 +27,7 @@ mod tests;
 pub use self::change::{ChangeError, member_change};
 use self::proposals::Proposals;
 use self::reads::Reads;
-use crate::consensus::{CoreError, CoreLook, Persist, Progress, RaftCore, Role};
+use crate::consensus::{CoreLook, Persist, Progress, RaftCore, Role};
 use crate::limits::{PROPOSALS_LEN_MAX, PROPOSALS_MAX, READS_MAX, UNAPPLIED_ENTRIES_MAX};
 
 /// A request of this member's, by a number that it never uses twice.
@@ -100,6 +100,8 @@ pub struct Driver<C> {
     /// The entry before which no change of members may be proposed: that of the one that is on its way.
     pending_change: u64,
     ready_reads: Vec<RequestId>,
+    /// What other members passed on to be proposed, since the last step.
+    passed_on: Vec<Bytes>,
 }
 
 impl<C: RaftCore> Driver<C> {
@@ -116,6 +118,7 @@ impl<C: RaftCore> Driver<C> {
             conf_states: BTreeMap::from([(snapshot.index, snapshot.conf_state.clone())]),
             pending_change: 0,
             ready_reads: Vec::new(),
+            passed_on: Vec::new(),
         }
     }
 
@@ -123,13 +126,17 @@ impl<C: RaftCore> Driver<C> {
     pub fn handle_tick(&mut self) {
         self.core.handle_tick();
         self.proposals.handle_tick();
-        self.propose_waiting();
         let ask = self.reads.handle_tick();
         self.ask_read(ask);
     }
 
     /// A message came that was admitted. What the core does not take is gone, as if it had been lost on its way.
     pub fn handle_message(&mut self, message: Message) {
+        let is_normal = |entry: &Entry| entry.entry_type() == Ok(EntryType::Normal);
+        if message.is(MessageType::Prop) && message.entries.iter().all(is_normal) {
+            self.passed_on.extend(message.entries.into_iter().map(|entry| entry.data));
+            return;
+        }
         self.core.handle_message(message).ok();
     }
 
@@ -142,9 +149,12 @@ impl<C: RaftCore> Driver<C> {
         if self.given - self.applied > UNAPPLIED_ENTRIES_MAX {
             return Err(RequestError::Overloaded);
         }
-        self.proposals.insert(request, proposal)?;
-        self.propose_waiting();
-        Ok(())
+        self.proposals.insert(request, proposal)
+    }
+
+    /// This member wants something to be in the log, and nobody waits for it: if it is lost, that is that.
+    pub fn handle_unattended(&mut self, data: Bytes) {
+        self.passed_on.push(data);
     }
 
     /// This member wants to change who is in the group. Its leader alone may, since it alone knows how far the others are.
@@ -246,8 +256,9 @@ impl<C: RaftCore> Driver<C> {
 
     /// What is to be done next, if anything.
     pub fn poll(&mut self) -> Option<Step> {
-        let todo = self.core.poll();
         let look = self.take_look();
+        self.propose_waiting();
+        let todo = self.core.poll();
         let reads = std::mem::take(&mut self.ready_reads);
         let Some(todo) = todo else {
             let is_idle = reads.is_empty() && look.is_none();
@@ -313,24 +324,40 @@ impl<C: RaftCore> Driver<C> {
         }
         if (before.term, before.leader) != (now.term, now.leader) && now.leader != 0 {
             self.proposals.handle_leader();
-            self.propose_waiting();
             let ask = self.reads.handle_leader();
             self.ask_read(ask);
         }
         Some(now)
     }
 
+    /// Proposes what waits, here and by way of others. What came since the last step goes together: each proposal makes an append to
+    /// every follower.
     fn propose_waiting(&mut self) {
-        let look = self.core.look();
-        if look.leader == 0 {
+        if self.core.look().leader == 0 {
+            // Whoever passed it on asks again.
+            self.passed_on.clear();
             return;
         }
-        while let Some((request, proposal)) = self.proposals.next_waiting() {
-            match self.core.propose(proposal.entry_type, proposal.data.clone()) {
-                Ok(()) => self.proposals.handle_proposed(request),
-                // It stays first in line, and the next tick asks again.
-                Err(CoreError::Dropped | CoreError::Refused) => return,
+        let passed_on = std::mem::take(&mut self.passed_on);
+        if !passed_on.is_empty() {
+            // What is dropped, whoever passed it on proposes again.
+            self.core.propose_all(passed_on).ok();
+        }
+        loop {
+            let waiting = self.proposals.next_waiting();
+            let requests: Vec<RequestId> = waiting.iter().map(|(request, _)| *request).collect();
+            let proposed = match waiting[..] {
+                [] => return,
+                [(_, proposal)] => self.core.propose(proposal.entry_type, proposal.data.clone()),
+                _ => {
+                    self.core.propose_all(waiting.iter().map(|(_, proposal)| proposal.data.clone()).collect())
+                }
+            };
+            if proposed.is_err() {
+                // They stay first in line, and the next step asks again.
+                return;
             }
+            self.proposals.handle_proposed(&requests);
         }
     }
 

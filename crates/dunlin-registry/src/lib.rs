@@ -1,4 +1,14 @@
-//! A replicated registry and key-value store on Raft.
+//! The replicated registry: a state machine, a log, a Raft core, and what runs them.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
+//!
+//! # The code
+//!
+//! - [`store`]: the state machine. [`consensus`]: what is needed of a Raft core, and one. [`driver`]: a member as a state machine.
+//!   [`lease_clock`]: when leases are over. None of them knows a clock, a disk or a socket.
+//! - [`log`]: the log on a disk.
+//! - `node`: what runs, in tasks and threads. `registry`: what programs use. [`grpc`] and [`http`]: the same from afar. `lock`: locks.
+//! - [`limits`]: every bound with its reason.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
 
 pub mod consensus;
@@ -8,11 +18,13 @@ pub mod grpc;
 pub mod http;
 pub mod lease_clock;
 pub mod limits;
+mod lock;
 pub mod log;
 mod node;
 mod registry;
 pub mod store;
 
 pub use error::RegistryError;
+pub use lock::{Held, Lock};
 pub use node::{Begin, Health, Node, NodeConfig, StartError, State};
 pub use registry::{Consistency, Registry, Watch};

@@ -141,6 +141,12 @@ impl RaftCore for RaftRs {
         self.handle_message(Message { msg_type, from, entries: vec![entry], ..Message::default() })
     }
 
+    fn propose_all(&mut self, entries: Vec<Bytes>) -> Result<(), CoreError> {
+        let entries = entries.into_iter().map(|data| Entry { data, ..Entry::default() }).collect();
+        let (msg_type, from) = (MessageType::Prop.into(), self.config.id);
+        self.handle_message(Message { msg_type, from, entries, ..Message::default() })
+    }
+
     fn ask_read_index(&mut self, question: u64) {
         // A leader tells questions apart by their bytes alone, whoever asks.
         self.node.read_index([self.config.id.to_be_bytes(), question.to_be_bytes()].concat());

@@ -2,10 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dunlin_rafthttp::raftpb::EntryType;
+
 use super::{Proposal, RequestError, RequestId};
 
 /// Ticks after which a proposal that may be applied twice is proposed again: it may have been lost on its way to the leader.
 const REPEAT_TICKS: u64 = 20;
+
+/// Bytes that are proposed together, about: an append carries no more.
+const PROPOSED_LEN_MAX: usize = 1024 * 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -49,16 +54,31 @@ impl Proposals {
         }
     }
 
-    /// The first one that waits.
-    pub(super) fn next_waiting(&self) -> Option<(RequestId, &Proposal)> {
-        let request = *self.waiting.first()?;
-        self.held.get(&request).map(|held| (request, &held.proposal))
+    /// The first ones that wait, as many as are proposed together: entries of the application's up to a length, or one change of
+    /// members.
+    pub(super) fn next_waiting(&self) -> Vec<(RequestId, &Proposal)> {
+        let (mut next, mut len) = (Vec::new(), 0);
+        for request in &self.waiting {
+            let Some(held) = self.held.get(request) else { continue };
+            let is_alone = held.proposal.entry_type != EntryType::Normal;
+            if !next.is_empty() && (is_alone || len >= PROPOSED_LEN_MAX) {
+                break;
+            }
+            len += held.proposal.data.len();
+            next.push((*request, &held.proposal));
+            if is_alone {
+                break;
+            }
+        }
+        next
     }
 
-    pub(super) fn handle_proposed(&mut self, request: RequestId) {
-        self.waiting.remove(&request);
-        if let Some(held) = self.held.get_mut(&request) {
-            held.proposed_at = self.ticks;
+    pub(super) fn handle_proposed(&mut self, requests: &[RequestId]) {
+        for request in requests {
+            self.waiting.remove(request);
+            if let Some(held) = self.held.get_mut(request) {
+                held.proposed_at = self.ticks;
+            }
         }
     }
 

@@ -187,7 +187,8 @@ impl RemoteRegistry {
             let request = request.clone();
             async move {
                 let mut stream = member.watch(request).await?.into_inner();
-                let first = stream.message().await?.ok_or_else(|| Status::unavailable("the watch has ended"))?;
+                let first =
+                    stream.message().await?.ok_or_else(|| Status::unavailable("the watch has ended"))?;
                 Ok(tonic::Response::new((stream, first.resume_revision)))
             }
         };

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dunlin_rafthttp::raftpb::{ConfChangeType, ConfChangeV2, EntryType, Message, SnapshotMetadata};
+use dunlin_rafthttp::raftpb::{ConfChangeType, ConfChangeV2, Message, SnapshotMetadata};
 use dunlin_rafthttp::{MemberId, Snapshot as SentSnapshot, Transport};
 use prost::Message as _;
 use tokio::fs::File;
@@ -284,16 +284,8 @@ impl Runner {
         for look in over {
             let revoke = LeaseRevoke { lease: look.lease, if_renewed_at: Some(look.renewed_at) };
             let command = Command { operation: Some(Operation::LeaseRevoke(revoke)), ..Command::default() };
-            let proposal = Proposal {
-                entry_type: EntryType::Normal,
-                data: command.encode_to_vec().into(),
-                is_repeatable: false,
-            };
-            // Nobody waits for it: the lease is looked at again with the next tick.
-            let request = look.lease ^ OWN_REQUESTS;
-            if self.driver.handle_proposal(request, proposal).is_ok() {
-                self.driver.handle_forgotten(request);
-            }
+            // If it is lost, the lease is looked at again with the next tick.
+            self.driver.handle_unattended(command.encode_to_vec().into());
         }
     }
 

@@ -4,4 +4,5 @@
 mod group;
 mod grpc;
 mod http;
+mod locks;
 mod running;
