@@ -78,6 +78,8 @@ pub async fn serve(registry: Registry, listener: TcpListener, shutdown: impl Fut
 async fn serve_connection(registry: Registry, stream: TcpStream) {
     // A socket that cannot be set up works all the same, if slower.
     stream.set_nodelay(true).ok();
+    // One handle for the connection, so that its commands are those of one client.
+    let registry = Arc::new(registry);
     let service = hyper::service::service_fn(move |request| {
         let registry = registry.clone();
         async move { Ok::<_, Infallible>(answer(&registry, request).await) }

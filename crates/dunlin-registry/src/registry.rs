@@ -17,7 +17,7 @@ use crate::limits::{COMMAND_LEN_MAX, REQUEST_TIMEOUT, WATCH_EVENTS_MAX};
 use crate::node::{Done, Input, Shared, State};
 use crate::store::{
     Answer, Answered, Command, Event, KeyRange, KeyValue, LeaseGrant, LeaseRevoke, Member, Operation, Put,
-    RangeAnswer, Txn, TxnAnswer,
+    RangeAnswer, StoreError, Txn, TxnAnswer,
 };
 
 /// How fresh what is read has to be.
@@ -203,21 +203,33 @@ impl Registry {
     /// As of [`put`](Self::put).
     pub async fn execute(&self, operation: Operation) -> Result<Answered, RegistryError> {
         let executing = async {
-            let mut turn = Turn { client: self.client.lock().await, is_known: false };
-            let Client { id, sequence } = *turn.client;
-            let done = self.propose((id, sequence + 1), operation).await;
-            match &done {
-                Ok(_) | Err(RegistryError::Store(_)) => {
-                    turn.client.sequence += 1;
-                    turn.is_known = true;
+            match self.execute_in_turn(operation.clone()).await {
+                // Had it been done, that would have been the answer.
+                Err(RegistryError::Store(StoreError::ClientForgotten { .. })) => {
+                    self.execute_in_turn(operation).await
                 }
-                // It was not proposed, so its number was not used.
-                Err(RegistryError::Overloaded | RegistryError::TooLarge { .. }) => turn.is_known = true,
-                Err(_) => {}
+                done => done,
             }
-            done
         };
         self.within_time(executing).await
+    }
+
+    async fn execute_in_turn(&self, operation: Operation) -> Result<Answered, RegistryError> {
+        let mut turn = Turn { client: self.client.lock().await, is_known: false };
+        let Client { id, sequence } = *turn.client;
+        let done = self.propose((id, sequence + 1), operation).await;
+        match &done {
+            // Others have asked so much since that the store no longer knows us: somebody new may.
+            Err(RegistryError::Store(StoreError::ClientForgotten { .. })) => {}
+            Ok(_) | Err(RegistryError::Store(_)) => {
+                turn.client.sequence += 1;
+                turn.is_known = true;
+            }
+            // It was not proposed, so its number was not used.
+            Err(RegistryError::Overloaded | RegistryError::TooLarge { .. }) => turn.is_known = true,
+            Err(_) => {}
+        }
+        done
     }
 
     /// Does something under a number of the caller's own: the client's id, not 0, and the number of this command among the client's,
@@ -472,9 +484,7 @@ struct Waits<'a> {
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.registry.shared.waiting().remove(self.request);
-        // Commands are kept by the driver until it hears of this; a full inbox keeps one until it is proposed.
-        self.registry.tell(Input::Forget(self.request)).ok();
+        self.registry.shared.waiting().forget(self.request);
     }
 }
 

@@ -120,7 +120,8 @@ fn check_promotion(look: &CoreLook, progress: &[Progress], id: u64) -> Result<()
         return Err(ChangeError::NotLearner { id });
     };
     let (matched, last_index) = (known.matched, look.last_index);
-    if last_index.saturating_sub(matched) > PROMOTE_LAG_MAX {
+    // One that was never heard of has nothing, however short the log is.
+    if matched == 0 || last_index.saturating_sub(matched) > PROMOTE_LAG_MAX {
         return Err(ChangeError::Behind { id, matched, last_index });
     }
     Ok(())

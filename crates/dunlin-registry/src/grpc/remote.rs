@@ -131,16 +131,18 @@ impl RemoteRegistry {
             let request = request.clone();
             async move { member.execute(request).await }
         };
-        let response = self.ask(execute).await?;
-        *numbers = (client, sequence + 1);
-        match response.executed {
+        let done = match self.ask(execute).await?.executed {
             Some(Executed::Answered(answered)) => Ok(answered),
             Some(Executed::Refused(refusal)) => {
-                let refusal = StoreError::try_from(refusal).map_err(|_| RemoteError::NoAnswer)?;
-                Err(refusal.into())
+                Err(StoreError::try_from(refusal).map_err(|_| RemoteError::NoAnswer)?)
             }
-            None => Err(RemoteError::NoAnswer),
+            None => return Err(RemoteError::NoAnswer),
+        };
+        // Whom the store no longer knows, somebody new takes the place of.
+        if !matches!(done, Err(StoreError::ClientForgotten { .. })) {
+            *numbers = (client, sequence + 1);
         }
+        Ok(done?)
     }
 
     /// The keys of a range, `limit` at most (0 for no limit), and the revision that they are of.

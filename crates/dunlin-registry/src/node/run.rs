@@ -41,8 +41,6 @@ pub(crate) enum Input {
     Change(RequestId, ConfChangeV2, Proposal),
     /// Somebody wants to read.
     Read(RequestId),
-    /// Nobody waits for a request any more.
-    Forget(RequestId),
     /// The leader is to hand over.
     Transfer(u64),
 }
@@ -256,7 +254,6 @@ impl Runner {
                     self.refuse(request, RegistryError::Overloaded);
                 }
             }
-            Input::Forget(request) => self.driver.handle_forgotten(request),
             Input::Transfer(to) => self.driver.handle_transfer(to),
         }
     }
@@ -422,6 +419,8 @@ impl Runner {
 
     /// Does what is to be done, as long as there is room to give it to.
     fn act(&mut self) -> Result<(), End> {
+        let forgotten = self.shared.waiting().take_forgotten();
+        forgotten.into_iter().for_each(|request| self.driver.handle_forgotten(request));
         while self.to_write.capacity() > 1 && self.to_apply.capacity() > 1 {
             let Some(step) = self.driver.poll() else { return Ok(()) };
             self.take(step)?;

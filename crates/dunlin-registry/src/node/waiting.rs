@@ -25,6 +25,8 @@ pub(crate) enum Done {
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     requests: HashMap<RequestId, oneshot::Sender<Done>>,
+    /// Requests that nobody waits for any more, for the driver to hear of.
+    forgotten: Vec<RequestId>,
 }
 
 impl Waiting {
@@ -34,9 +36,15 @@ impl Waiting {
         told
     }
 
-    /// Takes a request out. Whether it waited.
-    pub(crate) fn remove(&mut self, request: RequestId) -> bool {
-        self.requests.remove(&request).is_some()
+    /// Nobody waits for a request any more, answered or not.
+    pub(crate) fn forget(&mut self, request: RequestId) {
+        self.requests.remove(&request);
+        self.forgotten.push(request);
+    }
+
+    /// Takes the requests that were forgotten since this was asked last.
+    pub(crate) fn take_forgotten(&mut self) -> Vec<RequestId> {
+        std::mem::take(&mut self.forgotten)
     }
 
     /// Tells what came of a request, if anybody waits for it.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dunlin_registry::limits::{CLIENTS_MAX, PROPOSALS_MAX};
 use dunlin_registry::store::{
     Compare, Compared, EventKind, KeyRange, Operation, Put, Relation, StoreError, Txn, TxnStep,
 };
@@ -87,6 +88,31 @@ async fn a_numbered_command_is_done_once_wherever_it_is_asked_for() {
     assert_eq!(entry.version, 1);
     let gap = group.registry(1).execute_numbered((99, 3), put()).await.unwrap_err();
     assert!(matches!(gap, RegistryError::Store(StoreError::SequenceGap { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_was_silent_while_very_many_others_asked_goes_on_and_nothing_of_them_stays_behind() {
+    let group = Group::of(1).await;
+    let put = || Operation::Put(Put { key: "key".into(), value: "x".into(), lease: 0 });
+    let silent = group.registry(1);
+    silent.put("key", "first", 0).await.unwrap();
+    // More than are remembered, and more than may wait.
+    let others = u64::try_from(CLIENTS_MAX.max(PROPOSALS_MAX)).unwrap() + 100;
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..64 {
+        let registry = group.registry(1);
+        tasks.spawn(async move {
+            for client in (1 + task..=others).step_by(64) {
+                registry.execute_numbered((client, 1), put()).await.unwrap();
+            }
+        });
+    }
+    tasks.join_all().await;
+    silent.put("key", "second", 0).await.unwrap();
+    let forgotten = group.registry(1).execute_numbered((1, 2), put()).await;
+    assert!(matches!(forgotten, Err(RegistryError::Store(StoreError::ClientForgotten { client: 1 }))));
+    let entry = silent.get("key", Consistency::Linearizable).await.unwrap().unwrap();
+    assert_eq!((entry.version, entry.value.as_ref()), (others + 2, &b"second"[..]));
 }
 
 #[tokio::test]

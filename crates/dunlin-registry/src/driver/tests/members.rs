@@ -57,9 +57,11 @@ fn a_member_joins_as_a_learner_catches_up_and_gets_a_vote() {
 }
 
 #[test]
-fn a_learner_that_is_far_behind_gets_no_vote_yet() {
+fn a_learner_that_was_never_heard_of_or_is_far_behind_gets_no_vote_yet() {
     let (mut group, leader) = Group::led(1);
     group.change(leader, ConfChangeType::AddLearnerNode, 2).unwrap();
+    let refused = group.change(leader, ConfChangeType::AddNode, 2);
+    assert!(matches!(refused, Err(ChangeError::Behind { id: 2, matched: 0, .. })), "{refused:?}");
     for request in 0..=PROMOTE_LAG_MAX {
         group.propose(leader, request, "x");
     }
