@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use dunlin_rafthttp::{Builder, ClusterId, MemberId};
 use dunlin_registry::limits::{CLIENTS_MAX, PROPOSALS_MAX};
+use dunlin_registry::log::LogError;
 use dunlin_registry::store::{
     Compare, Compared, EventKind, KeyRange, Operation, Put, Relation, StoreError, Txn, TxnStep,
 };
-use dunlin_registry::{Consistency, Health, RegistryError};
+use dunlin_registry::{Begin, Consistency, Health, Node, NodeConfig, RegistryError, StartError};
 
 use crate::group::{Group, until};
 
@@ -258,4 +260,23 @@ async fn a_stopped_member_answers_everybody_who_waits() {
     group.kill(3).await;
     assert_eq!(waiting.await.unwrap(), Err(RegistryError::Stopped));
     assert_eq!(registry.put("key", "", 0).await, Err(RegistryError::Stopped));
+}
+
+#[tokio::test]
+async fn a_directory_of_another_member_or_in_use_is_refused() {
+    let mut group = Group::of(1).await;
+    let start = |id: u64, cluster: u64| {
+        let dir = group.dir_of(1);
+        async move {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let config = NodeConfig::new(MemberId(id), ClusterId(cluster), dir);
+            Node::start(&config, &Begin::Join(Vec::new()), listener, Builder::plain_text).map(drop)
+        }
+    };
+    assert!(matches!(start(1, 0x77).await, Err(StartError::LogDirectory(_))), "it is in use");
+    let (another_member, another_cluster) = (start(2, 0x77), start(1, 0x78));
+    group.kill(1).await;
+    for refused in [another_member.await, another_cluster.await] {
+        assert!(matches!(refused, Err(StartError::Log(LogError::OtherIdentity { .. }))), "{refused:?}");
+    }
 }
