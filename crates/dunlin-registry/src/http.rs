@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::driver::ChangeError;
-use crate::error::RegistryError;
+use crate::error::{RegistryError, chain};
 use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_TIMEOUT, VALUE_LEN_MAX};
 use crate::registry::{Consistency, Registry};
 use crate::store::{Member, StoreError};
@@ -202,13 +202,7 @@ fn refuse(error: &RegistryError) -> Answer {
         RegistryError::Change(ChangeError::Overloaded) => StatusCode::SERVICE_UNAVAILABLE,
         RegistryError::Change(_) | RegistryError::Member(_) => StatusCode::CONFLICT,
     };
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    say(status, &text)
+    say(status, &chain(error))
 }
 
 fn say(status: StatusCode, text: &str) -> Answer {

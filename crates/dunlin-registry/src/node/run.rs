@@ -20,7 +20,7 @@ use super::writer::{self, Written};
 use super::{Done, NodeConfig, Shared};
 use crate::consensus::{Progress, RaftRs, Role};
 use crate::driver::{Driver, Proposal, RequestId, Step, leads, member_change};
-use crate::error::RegistryError;
+use crate::error::{RegistryError, chain};
 use crate::lease_clock::LeaseClock;
 use crate::limits::STEPS_MAX;
 use crate::log::{FsDisk, Log};
@@ -527,15 +527,4 @@ const OWN_REQUESTS: u64 = 1 << 63;
 fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a word")
-}
-
-/// An error with what is behind it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
