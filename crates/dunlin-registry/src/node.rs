@@ -27,16 +27,19 @@ use crate::log::{Batch, DirectoryError, FsDisk, Identity, Log, LogConfig, LogErr
 use crate::store::{ImageError, Member, Store};
 
 mod applier;
+mod duties;
 mod run;
 mod sink;
 mod snapshots;
+mod state;
 mod waiting;
 mod writer;
 
 pub(crate) use self::run::Input;
-pub use self::run::{Health, State};
+
 use self::sink::Sink;
 use self::snapshots::Snapshots;
+pub use self::state::{Health, State};
 pub(crate) use self::waiting::{Done, Waiting};
 
 /// How a member is set up.

@@ -1,30 +1,30 @@
-//! The task that owns the driver: everything comes in here, and what is to be done goes out to others.
+//! The task that owns the driver: everything comes in here, and what is to be done goes out to others. What a leader does of itself is in
+//! `node/duties.rs`.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use bytes::Bytes;
-use dunlin_rafthttp::raftpb::{ConfChangeType, ConfChangeV2, Message, SnapshotMetadata};
+use dunlin_rafthttp::raftpb::{ConfChangeV2, Message, SnapshotMetadata};
 use dunlin_rafthttp::{MemberId, Snapshot as SentSnapshot, Transport};
-use prost::Message as _;
 use tokio::fs::File;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::applier::{self, Applied, Applier};
 use super::snapshots::Snapshots;
+use super::state::{Health, State};
 use super::writer::{self, Written};
 use super::{Done, NodeConfig, Shared};
-use crate::consensus::{Progress, RaftRs, Role};
-use crate::driver::{Driver, Proposal, RequestId, Step, leads, member_change};
+use crate::consensus::{RaftRs, Role};
+use crate::driver::{Driver, Proposal, RequestId, Step, leads};
 use crate::error::{RegistryError, chain};
 use crate::lease_clock::LeaseClock;
 use crate::limits::STEPS_MAX;
 use crate::log::{FsDisk, Log};
-use crate::store::{Command, Image, LeaseRevoke, Member, Operation};
+use crate::store::{Image, Member};
 
 /// What the task is told.
 #[derive(Debug)]
@@ -45,58 +45,6 @@ pub(crate) enum Input {
     Transfer(u64),
 }
 
-/// How a member does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Health {
-    /// Well.
-    Running,
-    /// There is no room on the disk. It hands leadership over and waits for room.
-    DiskFull(String),
-    /// It has stopped, and why if nobody asked it to.
-    Stopped(Option<String>),
-}
-
-/// What a member is and how it does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct State {
-    /// How it does.
-    pub health: Health,
-    /// What it is in its group.
-    pub role: Role,
-    /// The current term.
-    pub term: u64,
-    /// Who leads; 0 when nobody is known to.
-    pub leader: u64,
-    /// Whether it has a vote.
-    pub is_voter: bool,
-    /// The last index known to be committed.
-    pub committed: u64,
-    /// The last index that was applied.
-    pub applied: u64,
-    /// How long the disk took last.
-    pub sync_took: Duration,
-    /// How far members are; nothing unless this one leads.
-    pub progress: Vec<Progress>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            health: Health::Running,
-            role: Role::Follower,
-            term: 0,
-            leader: 0,
-            is_voter: false,
-            committed: 0,
-            applied: 0,
-            sync_took: Duration::ZERO,
-            progress: Vec::new(),
-        }
-    }
-}
-
 /// Why the task ends.
 enum End {
     /// Somebody said so.
@@ -107,13 +55,13 @@ enum End {
 
 /// See the module.
 pub(super) struct Runner {
-    driver: Driver<RaftRs>,
-    shared: Arc<Shared>,
+    pub(super) driver: Driver<RaftRs>,
+    pub(super) shared: Arc<Shared>,
     transport: Transport,
     snapshots: Snapshots,
     tick: Duration,
     snapshot_tail: u64,
-    clock: LeaseClock,
+    pub(super) clock: LeaseClock,
     to_write: mpsc::Sender<writer::Job>,
     written: mpsc::Receiver<Written>,
     to_apply: mpsc::Sender<applier::Job>,
@@ -275,31 +223,6 @@ impl Runner {
         self.tell_state();
     }
 
-    /// Proposes to end the leases that are over. What is proposed twice is refused the second time.
-    fn expire_leases(&mut self) {
-        let over = self.clock.look(Instant::now(), self.shared.store().leases());
-        for look in over {
-            let revoke = LeaseRevoke { lease: look.lease, if_renewed_at: Some(look.renewed_at) };
-            let command = Command { operation: Some(Operation::LeaseRevoke(revoke)), ..Command::default() };
-            // If it is lost, the lease is looked at again with the next tick.
-            self.driver.handle_unattended(command.encode_to_vec().into());
-        }
-    }
-
-    /// Gives a vote to the first of those who want one and have nearly all of the log.
-    fn promote(&mut self) {
-        let waits = |member: &&Member| member.is_learner && member.wants_vote;
-        let ids: Vec<u64> = self.shared.store().members().filter(waits).map(|member| member.id).collect();
-        for id in ids {
-            let request = id ^ OWN_REQUESTS;
-            let (change, proposal) = member_change(request, ConfChangeType::AddNode, id, Bytes::new());
-            if self.driver.handle_change(request, (&change, proposal)).is_ok() {
-                self.driver.handle_forgotten(request);
-                return;
-            }
-        }
-    }
-
     fn handle_written(&mut self, written: Written) -> Result<(), End> {
         match written {
             Written::Persisted { number, took } => {
@@ -336,16 +259,6 @@ impl Runner {
             Written::Failed(error) => return Err(End::Failed(chain(&error))),
         }
         Ok(())
-    }
-
-    /// A leader that cannot write is no good one.
-    fn hand_over(&mut self) {
-        let me = self.shared.id.0;
-        let others = self.driver.progress().into_iter();
-        let fit = others.filter(|other| other.id != me && other.is_active && !other.is_learner);
-        if let Some(best) = fit.max_by_key(|other| other.matched) {
-            self.driver.handle_transfer(best.id);
-        }
     }
 
     fn handle_applied(&mut self, applied: Applied) -> Result<(), End> {
@@ -519,9 +432,6 @@ impl Runner {
 
 /// Inputs that are taken before it is looked what follows from them.
 const INPUTS_AT_A_TIME: usize = 256;
-
-/// Requests of the leader's own have numbers of their own.
-const OWN_REQUESTS: u64 = 1 << 63;
 
 /// What a panic says.
 fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
