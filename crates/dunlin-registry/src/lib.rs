@@ -23,8 +23,10 @@ pub mod log;
 mod node;
 mod registry;
 pub mod store;
+mod watch;
 
 pub use error::RegistryError;
 pub use lock::{Held, Lock};
 pub use node::{Begin, Health, Node, NodeConfig, StartError, State};
-pub use registry::{Consistency, Registry, Watch};
+pub use registry::{Consistency, Registry};
+pub use watch::Watch;

@@ -1,6 +1,5 @@
 //! The registry as a member has it: what programs use.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,17 +7,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use dunlin_rafthttp::raftpb::{ConfChangeType, EntryType};
 use prost::Message as _;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::driver::{Proposal, RequestId, member_change};
 use crate::error::RegistryError;
-use crate::limits::{COMMAND_LEN_MAX, REQUEST_TIMEOUT, WATCH_EVENTS_MAX};
+use crate::limits::{COMMAND_LEN_MAX, REQUEST_TIMEOUT};
 use crate::node::{Done, Input, Shared, State};
 use crate::store::{
-    Answer, Answered, Command, Event, KeyRange, KeyValue, LeaseGrant, LeaseRevoke, Member, Operation, Put,
+    Answer, Answered, Command, KeyRange, KeyValue, LeaseGrant, LeaseRevoke, Member, Operation, Put,
     RangeAnswer, StoreError, Txn, TxnAnswer,
 };
+use crate::watch::Watch;
 
 /// How fresh what is read has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -326,9 +325,7 @@ impl Registry {
     /// The events of these keys from a revision on, the next one that comes if it is 0.
     #[must_use]
     pub fn watch(&self, range: KeyRange, from_revision: u64) -> Watch {
-        let revisions = self.shared.revision.subscribe();
-        let next = if from_revision == 0 { self.shared.store().revision() + 1 } else { from_revision };
-        Watch { shared: self.shared.clone(), range, next, revisions, events: VecDeque::new() }
+        Watch::new(self.shared.clone(), range, from_revision)
     }
 
     /// What this member is and how it does.
@@ -485,58 +482,5 @@ struct Waits<'a> {
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
         self.registry.shared.waiting().forget(self.request);
-    }
-}
-
-/// A watch of some keys: every event, in order and once.
-#[derive(Debug)]
-pub struct Watch {
-    shared: Arc<Shared>,
-    range: KeyRange,
-    next: u64,
-    revisions: watch::Receiver<u64>,
-    events: VecDeque<Event>,
-}
-
-impl Watch {
-    /// The next event, as soon as there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`RegistryError::Compacted`] when the watch is so far behind that events are no longer kept; [`RegistryError::Stopped`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost.
-    pub async fn next(&mut self) -> Result<Event, RegistryError> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(event);
-            }
-            self.revisions.borrow_and_update();
-            let (events, next) =
-                self.shared.store().events_since(self.next, &self.range, WATCH_EVENTS_MAX)?;
-            self.next = next;
-            self.events = events.into();
-            if !self.events.is_empty() {
-                continue;
-            }
-            let stop = self.shared.stop.clone();
-            let changed = stop.run_until_cancelled(self.revisions.changed()).await;
-            if !matches!(changed, Some(Ok(()))) {
-                return Err(RegistryError::Stopped);
-            }
-        }
-    }
-
-    /// Takes the events that are there already.
-    pub(crate) fn take_ready(&mut self) -> impl Iterator<Item = Event> + use<> {
-        std::mem::take(&mut self.events).into_iter()
-    }
-
-    /// The revision to watch from when this watch ends here.
-    #[must_use]
-    pub fn resume_revision(&self) -> u64 {
-        self.events.front().map_or(self.next, Event::revision)
     }
 }

@@ -15,8 +15,9 @@ use super::messages::{
 };
 use crate::error::RegistryError;
 use crate::limits::REQUEST_TIMEOUT_MAX;
-use crate::registry::{Consistency, Registry, Watch};
+use crate::registry::{Consistency, Registry};
 use crate::store::{Event, EventKind, Refusal};
+use crate::watch::Watch;
 
 /// The service of a member, for a router of tonic's or hyper's.
 #[must_use]
