@@ -208,6 +208,10 @@ fn the_log_in_memory_keeps_what_follows_and_forgets_what_was_replaced() {
     log.compact(snapshot_to_core(&metadata), 3);
     assert_eq!((log.first_index(), log.term(2), log.last_index()), (Ok(3), Ok(2), Ok(4)));
     assert!(log.term(1).is_err(), "it is compacted");
-    log.install(snapshot_to_core(&SnapshotMetadata { index: 9, term: 4, ..metadata }));
+    let conf_state = ConfState { voters: vec![1], ..ConfState::default() };
+    log.install(snapshot_to_core(&SnapshotMetadata { index: 9, term: 4, conf_state }));
     assert_eq!((log.first_index(), log.last_index(), log.term(9)), (Ok(10), Ok(9), Ok(4)));
+    // A snapshot of our own of what was before.
+    log.compact(snapshot_to_core(&SnapshotMetadata { index: 5, ..SnapshotMetadata::default() }), 6);
+    assert_eq!(log.snapshot(0, 1).map(|snapshot| snapshot.get_metadata().index), Ok(9));
 }
