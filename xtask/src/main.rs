@@ -3,6 +3,7 @@
 mod bench;
 mod golden;
 mod interop;
+mod sim;
 mod tidy;
 
 use anyhow::Result;
@@ -23,6 +24,8 @@ enum Chore {
     /// Let clients that other people wrote talk to a gate of ours.
     #[command(subcommand)]
     Interop(interop::Interop),
+    /// Run a group of members of the registry from seeds, with every fault there is.
+    Sim(sim::SimArguments),
     /// Check the rules of the tree that no compiler checks.
     Tidy,
 }
@@ -31,6 +34,7 @@ fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Interop(interop) => interop.run(),
+        Chore::Sim(arguments) => sim::run(&arguments),
         Chore::Tidy => tidy::run(),
     }
 }

@@ -231,7 +231,11 @@ pub trait RaftCore: Send {
     /// Everything up to this index is applied.
     fn handle_applied(&mut self, index: u64);
 
-    /// A change of members was applied; the configuration after it.
+    /// The index of the last snapshot of a leader that took the place of the log: its configuration is in force since it came. 0 when
+    /// there was none.
+    fn restored(&self) -> u64;
+
+    /// A change of members was applied; the configuration after it. None that is up to [`restored`](Self::restored).
     ///
     /// # Errors
     ///

@@ -217,7 +217,12 @@ impl<C: RaftCore> Driver<C> {
     /// Everything up to this index is applied, these changes of members among it.
     pub fn handle_applied(&mut self, index: u64, changes: Vec<AppliedChange>) {
         for AppliedChange { index, change, is_rafts } in changes {
-            if is_rafts && let Ok(conf_state) = self.core.apply_change(&change) {
+            // Of entries that a leader's snapshot has overtaken the core has the outcome, and more.
+            let is_new = index > self.core.restored();
+            if is_rafts
+                && is_new
+                && let Ok(conf_state) = self.core.apply_change(&change)
+            {
                 self.conf_states.insert(index, conf_state);
             }
         }
@@ -236,7 +241,7 @@ impl<C: RaftCore> Driver<C> {
     /// What a snapshot of the state at this index, which was applied, says of the log; `None` where the log no longer knows.
     #[must_use]
     pub fn snapshot_at(&self, index: u64) -> Option<SnapshotMetadata> {
-        let term = self.core.term_of(index)?;
+        let term = self.core.term_of(index).filter(|_| index >= self.core.restored())?;
         let (_, conf_state) = self.conf_states.range(..=index).next_back()?;
         Some(SnapshotMetadata { index, term, conf_state: conf_state.clone() })
     }

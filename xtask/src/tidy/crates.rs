@@ -10,7 +10,7 @@ use super::Finding;
 mod tests;
 
 /// The arrows of the workspace. A crate that is not named here may not exist.
-const ARROWS: [Arrows; 11] = [
+const ARROWS: [Arrows; 12] = [
     Arrows::of("dunlin-wire", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
     Arrows::of("dunlin-http", &[], &[]),
@@ -25,6 +25,7 @@ const ARROWS: [Arrows; 11] = [
         &["dunlin", "dunlin-http", "dunlin-poll", "dunlin-rafthttp", "dunlin-registry", "dunlin-wire"],
         &[],
     ),
+    Arrows::of("dunlin-sim", &["dunlin-rafthttp", "dunlin-registry"], &[]),
     Arrows::of("xtask", &[], &[]),
 ];
 

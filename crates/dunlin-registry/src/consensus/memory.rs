@@ -61,7 +61,11 @@ impl MemoryLog {
 
     /// A snapshot of our own: entries before `first_index` are not needed any more.
     pub(super) fn compact(&mut self, snapshot: Snapshot, first_index: u64) {
-        self.snapshot = Some(snapshot);
+        // One of a leader may have come meanwhile, and the log goes on from that.
+        let index = snapshot.get_metadata().index;
+        if self.snapshot.as_ref().is_none_or(|known| known.get_metadata().index <= index) {
+            self.snapshot = Some(snapshot);
+        }
         while self.entries.front().is_some_and(|entry| entry.index < first_index) {
             if let Some(entry) = self.entries.pop_front() {
                 self.begin = (entry.index, entry.term);

@@ -2,7 +2,8 @@
 //!
 //! Known of it, and kept out of here: it panics over heartbeats that commit what is not there, over proposals without entries and
 //! over terms at the end of their range (`admit` lets none of these in); it lets a node that is no voter hold an election when told
-//! to (nobody tells it); it draws election timeouts from the thread's random numbers (they are set anew after each step, from a seed).
+//! to (nobody tells it); it panics over an election between a leader's snapshot and the word that it is applied (it is told at once);
+//! it draws election timeouts from the thread's random numbers (they are set anew after each step, from a seed).
 
 use bytes::Bytes;
 use dunlin_rafthttp::raftpb::{
@@ -22,6 +23,8 @@ use super::{CoreConfig, CoreError, CoreLook, Persist, Progress, RaftCore, Recove
 pub struct RaftRs {
     node: RawNode<MemoryLog>,
     config: CoreConfig,
+    /// The index of the last snapshot of a leader that was given to be written.
+    restored: u64,
 }
 
 impl std::fmt::Debug for RaftRs {
@@ -55,7 +58,7 @@ impl RaftRs {
         };
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let node = RawNode::new(&settings, log, &logger).map_err(|_| CoreError::Refused)?;
-        let mut core = Self { node, config };
+        let mut core = Self { node, config, restored: 0 };
         core.set_election_timeout();
         Ok(core)
     }
@@ -186,6 +189,7 @@ impl RaftCore for RaftRs {
         if let Some(snapshot) = &snapshot {
             log.install(snapshot.clone());
         }
+        let installed = snapshot.as_ref().map(|snapshot| snapshot.get_metadata().index);
         log.append(&entries);
         if let Some(hard_state) = hard_state {
             log.set_hard_state(hard_state_to_core(hard_state));
@@ -198,6 +202,12 @@ impl RaftCore for RaftRs {
         };
         let number = ready.number();
         self.node.advance_append_async(ready);
+        if let Some(index) = installed {
+            // The core looks for changes of members that are not applied in the entries after this one before it holds an election,
+            // and ends the process where they are no more. The configuration of the snapshot it has already.
+            self.node.raft.raft_log.applied = index;
+            self.restored = index;
+        }
         Some(Todo { number, messages, persist, messages_after, committed, read_states })
     }
 
@@ -206,7 +216,15 @@ impl RaftCore for RaftRs {
     }
 
     fn handle_applied(&mut self, index: u64) {
-        self.node.advance_apply_to(index);
+        // Entries that a snapshot has overtaken may still be on their way to the state.
+        if index > self.node.raft.raft_log.applied {
+            self.node.advance_apply_to(index);
+        }
+    }
+
+    fn restored(&self) -> u64 {
+        let given = self.node.raft.raft_log.unstable.snapshot.as_ref();
+        given.map_or(self.restored, |snapshot| snapshot.get_metadata().index)
     }
 
     fn apply_change(&mut self, change: &ConfChangeV2) -> Result<ConfState, CoreError> {

@@ -170,6 +170,25 @@ fn a_snapshot_is_given_to_members_of_it_and_another_one_is_wanted_for_those_who_
 }
 
 #[test]
+fn an_election_while_a_leaders_snapshot_is_not_installed_yet_is_an_election_and_no_end() {
+    let mut core = core_of(1, 3);
+    let conf_state = ConfState { voters: vec![1, 2, 3], ..ConfState::default() };
+    let mut message =
+        Message { msg_type: MessageType::Snap.into(), from: 2, to: 1, term: 2, ..Message::default() };
+    message.snapshot.metadata = SnapshotMetadata { index: 50, term: 2, conf_state };
+    core.handle_message(message).unwrap();
+    let snapshot = core.poll().unwrap();
+    assert_eq!(snapshot.persist.snapshot.unwrap().index, 50);
+    // Neither is it on the disk, nor is what was before it applied, when the leader goes silent.
+    core.handle_applied(3);
+    (0..30).for_each(|_| core.handle_tick());
+    assert_eq!(core.look().role, Role::Candidate);
+    core.handle_persisted(snapshot.number);
+    core.handle_applied(50);
+    settle(&mut core);
+}
+
+#[test]
 fn the_log_in_memory_keeps_what_follows_and_forgets_what_was_replaced() {
     let entry = |term, index| {
         let mut entry = eraftpb::Entry::default();
@@ -189,6 +208,10 @@ fn the_log_in_memory_keeps_what_follows_and_forgets_what_was_replaced() {
     log.compact(snapshot_to_core(&metadata), 3);
     assert_eq!((log.first_index(), log.term(2), log.last_index()), (Ok(3), Ok(2), Ok(4)));
     assert!(log.term(1).is_err(), "it is compacted");
-    log.install(snapshot_to_core(&SnapshotMetadata { index: 9, term: 4, ..metadata }));
+    let conf_state = ConfState { voters: vec![1], ..ConfState::default() };
+    log.install(snapshot_to_core(&SnapshotMetadata { index: 9, term: 4, conf_state }));
     assert_eq!((log.first_index(), log.last_index(), log.term(9)), (Ok(10), Ok(9), Ok(4)));
+    // A snapshot of our own of what was before.
+    log.compact(snapshot_to_core(&SnapshotMetadata { index: 5, ..SnapshotMetadata::default() }), 6);
+    assert_eq!(log.snapshot(0, 1).map(|snapshot| snapshot.get_metadata().index), Ok(9));
 }

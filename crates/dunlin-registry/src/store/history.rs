@@ -97,7 +97,8 @@ impl History {
                 found.push(event.clone());
             }
         }
-        Ok((found, now + 1))
+        // Who asks from a revision that is yet to come has seen what is before it, on a member that is ahead of this one.
+        Ok((found, revision.max(now + 1)))
     }
 
     #[cfg(test)]

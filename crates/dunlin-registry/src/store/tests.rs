@@ -325,3 +325,17 @@ fn an_image_that_is_cut_or_changed_anywhere_is_none() {
         assert!(Store::from_image(&mut &changed[..]).is_err(), "bit {bit}");
     }
 }
+
+#[test]
+fn a_watch_that_is_ahead_of_its_member_waits_and_sees_nothing_again() {
+    let mut store = Told::new();
+    let events = |store: &Told, revision| store.0.events_since(revision, &KeyRange::all(), 100).unwrap();
+    store.tell(put("a", "")).unwrap();
+    let (none, next) = events(&store, 3);
+    assert_eq!((none, next), (vec![], 3), "it has seen revision 2 elsewhere");
+    store.tell(put("b", "")).unwrap();
+    assert_eq!(events(&store, next), (vec![], 3));
+    store.tell(put("c", "")).unwrap();
+    let (seen, next) = events(&store, next);
+    assert_eq!((seen.len(), seen[0].revision(), next), (1, 3, 4));
+}

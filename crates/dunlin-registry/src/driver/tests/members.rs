@@ -122,6 +122,45 @@ fn a_removed_member_no_longer_counts_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_change_that_a_snapshot_has_overtaken_is_not_done_on_top_of_it() {
+    let mut member = Member::new(2, Recovered::bootstrap((1..=3).map(|id| (id, Bytes::new()))));
+    member.act();
+    let driver = &mut member.driver;
+    let (change, Proposal { entry_type, data, .. }) = change_entry(ConfChangeType::AddLearnerNode, 4);
+    let added = Entry { entry_type: entry_type.into(), term: 2, index: 4, data };
+    let message = |msg_type: MessageType| Message {
+        msg_type: msg_type.into(),
+        from: 1,
+        to: 2,
+        term: 2,
+        ..Message::default()
+    };
+    let append =
+        Message { log_term: 1, index: 3, entries: vec![added], commit: 4, ..message(MessageType::App) };
+    driver.handle_message(append);
+    let mut given = 0;
+    while let Some(step) = driver.poll() {
+        driver.handle_persisted(step.number);
+        given = step.committed.last().map_or(given, |entry| entry.index);
+    }
+    assert_eq!(given, 4);
+    // It is still to be applied when the leader sends a snapshot, in which that learner is no more.
+    let mut snapshot = message(MessageType::Snap);
+    let conf_state = ConfState { voters: vec![1, 2, 3], ..ConfState::default() };
+    snapshot.snapshot.metadata = SnapshotMetadata { index: 50, term: 2, conf_state };
+    let metadata = snapshot.snapshot.metadata.clone();
+    driver.handle_message(snapshot);
+    driver.handle_applied(4, vec![AppliedChange { index: 4, change, is_rafts: true }]);
+    assert_eq!(driver.snapshot_at(4), None, "nor is there a snapshot of it");
+    let step = driver.poll().unwrap();
+    driver.handle_persisted(step.number);
+    driver.handle_installed(&metadata);
+    let ConfState { voters, learners, .. } = driver.conf_state();
+    assert_eq!((sorted(voters), learners), (vec![1, 2, 3], vec![]));
+    assert_eq!(driver.applied(), 50);
+}
+
+#[test]
 fn a_node_that_is_no_voter_never_holds_an_election() {
     let mut group = Group::of(3);
     group.members.insert(9, Member::new(9, Recovered::default()));
