@@ -110,7 +110,8 @@ impl Watch for EtcdWatch {
     async fn next(&mut self) -> Result<Vec<u8>> {
         while self.values.is_empty() {
             let response = self.stream.message().await?.context("the watch has ended")?;
-            self.values = response.events.into_iter().rev().filter_map(|event| Some(event.kv?.value)).collect();
+            self.values =
+                response.events.into_iter().rev().filter_map(|event| Some(event.kv?.value)).collect();
         }
         self.values.pop().context("an event without a value")
     }

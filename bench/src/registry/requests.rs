@@ -121,7 +121,9 @@ async fn work<C: Client>(mut client: C, (number, kind): (usize, Kind), phase: Ar
             Ok(VALUE_LEN) if now == COUNTED => seen.times.push(time),
             Ok(VALUE_LEN) => {}
             // A stale read may come before the member has the key.
-            Ok(_) | Err(_) if kind == Kind::GetStale && now == WARM_UP => sleep(Duration::from_millis(5)).await,
+            Ok(_) | Err(_) if kind == Kind::GetStale && now == WARM_UP => {
+                sleep(Duration::from_millis(5)).await
+            }
             Ok(_) | Err(_) => {
                 seen.lost += 1;
                 sleep(Duration::from_millis(1)).await;

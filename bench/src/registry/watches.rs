@@ -54,7 +54,8 @@ pub async fn run<C: Client>(target: &Target, plan: WatchesPlan) -> Result<Report
     for number in 0..plan.watchers {
         let place = number % plan.connections;
         let client = clients.get_mut(place).context("no connection")?;
-        let watch = timeout(PATIENCE, client.watch(KEY.to_owned())).await.context("a watch does not begin")??;
+        let watch =
+            timeout(PATIENCE, client.watch(KEY.to_owned())).await.context("a watch does not begin")??;
         tasks.spawn(listen(watch, origin.clone(), tell.clone()));
     }
     drop(tell);

@@ -108,9 +108,8 @@ fn free_addrs() -> Result<Vec<SocketAddr>> {
 
 fn requests(name: &str, kind: &str, clients: usize, is_quick: bool) -> Trial<()> {
     let (duration, warm_up) = if is_quick { (1000, 500) } else { (4000, 1500) };
-    let load = format!(
-        "--duration-ms {duration} --warm-up-ms {warm_up} requests --kind {kind} --clients {clients}"
-    );
+    let load =
+        format!("--duration-ms {duration} --warm-up-ms {warm_up} requests --kind {kind} --clients {clients}");
     trial(name, &load)
 }
 
