@@ -39,8 +39,12 @@ impl Group {
         Ok(Self { child })
     }
 
-    /// Waits for the child; `None` when its time is over.
-    fn wait(&mut self, limit: Duration) -> Result<Option<bool>> {
+    /// Waits for the child, and says whether it ended well; `None` when its time is over.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be watched.
+    pub(crate) fn wait(&mut self, limit: Duration) -> Result<Option<bool>> {
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {

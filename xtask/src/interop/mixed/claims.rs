@@ -1,0 +1,110 @@
+//! The claims about a group whose members stay: it forms, each of them leads, and what is written through one is read through all.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+
+use super::Seen;
+use super::lab::{ETCD, Lab, TIME, wait};
+
+/// Writers through each member when it is about their number.
+const WRITERS: usize = 4;
+
+/// The first members begin with the same entries and elect one of them.
+///
+/// # Errors
+///
+/// When it does not hold.
+pub(crate) fn forms(lab: &mut Lab) -> Result<Seen> {
+    let begin = Instant::now();
+    for id in Lab::first_ids() {
+        lab.member(id)?.start()?;
+    }
+    let leader = lab.wait_leader()?;
+    for id in Lab::first_ids() {
+        lab.put(id, &format!("formed-{id}"), "yes")?;
+    }
+    let members = Lab::first_ids();
+    let looks = lab.looks();
+    ensure!(looks.iter().all(|(_, look)| look.members == members), "the members are {looks:?}");
+    let took = begin.elapsed().as_millis();
+    Ok(Seen { count: "3".into(), detail: format!("member {leader} led first; all wrote within {took} ms") })
+}
+
+/// Each member leads after each other one, by a transfer of leadership.
+///
+/// # Errors
+///
+/// When it does not hold.
+pub(crate) fn leads(lab: &mut Lab) -> Result<Seen> {
+    // A way through all pairs of different members, each once.
+    let turns = [1, 2, 3, 1, 3, 2, 1];
+    let mut terms = Vec::new();
+    for id in turns {
+        lab.lead(id)?;
+        lab.put(id, "led", &id.to_string())?;
+        terms.extend(lab.looks().first().map(|(_, look)| look.term));
+    }
+    let count = turns.len() - 1;
+    Ok(Seen {
+        count: format!("{count}/{count}"),
+        detail: format!("led in turn: {turns:?}, in terms {terms:?}"),
+    })
+}
+
+/// Whoever leads, what is written through any member is read at once through every member, and soon on every member.
+///
+/// # Errors
+///
+/// When it does not hold.
+pub(crate) fn reads(lab: &mut Lab) -> Result<Seen> {
+    let (mut fresh, mut stale) = (0, 0);
+    for leader in Lab::first_ids() {
+        lab.lead(leader)?;
+        for writer in Lab::first_ids() {
+            let (key, value) = (format!("read-{writer}"), format!("{leader}-{writer}"));
+            lab.put(writer, &key, &value)?;
+            for reader in Lab::first_ids() {
+                let read = lab.get(reader, &key)?;
+                ensure!(
+                    read.as_deref() == Some(value.as_str()),
+                    "under {leader}, {reader} reads {read:?} after {writer} wrote {value}"
+                );
+                fresh += 1;
+                lab.ask_until(reader, ("GET", &format!("/{key}?stale"), ""), |answer| {
+                    answer.text() == value
+                })?;
+                stale += 1;
+            }
+        }
+    }
+    // All keys that begin with `read-`: up to the character after the hyphen.
+    lab.ask_until(ETCD, ("DELETE", "/debug/range/read-", "read."), |answer| answer.status == 204)?;
+    for reader in Lab::first_ids() {
+        let read = lab.get(reader, "read-1")?;
+        ensure!(read.is_none(), "{reader} reads {read:?} of a range that was removed");
+    }
+    let detail = format!(
+        "3 leaders, 3 writers, 3 readers: {fresh} linearizable reads, {stale} local ones; a range is removed on all"
+    );
+    Ok(Seen { count: format!("{fresh}/27"), detail })
+}
+
+/// All that was ever acknowledged is on every member in the end, and all members are equal.
+///
+/// # Errors
+///
+/// When it does not hold.
+pub(crate) fn writes(lab: &mut Lab) -> Result<Seen> {
+    let (begin, before) = (Instant::now(), lab.ledger.count());
+    let (ledger, writes) = (&lab.ledger, lab.writes);
+    let limit = TIME * 10;
+    ledger.during(&lab.running_addrs(), WRITERS, || {
+        wait("everything is written", limit, || (ledger.count() >= writes).then_some(()))
+    })?;
+    let (took, count) = (begin.elapsed(), ledger.count() - before);
+    let equal = lab.equal()?;
+    let rate = count as f64 / took.as_secs_f64();
+    let detail = format!("{equal}; the last {count} at {rate:.0} a second");
+    Ok(Seen { count: equal.acknowledged.to_string(), detail })
+}
