@@ -5,7 +5,8 @@
 //! ends with the first one that does not hold.
 //!
 //! - `mixed/claims.rs`: what must hold while all members stay. Start here.
-//! - `mixed/lives.rs`: what must hold when they die, join and leave.
+//! - `mixed/lives.rs`: what must hold when they die, or stand still.
+//! - `mixed/members.rs`: what must hold when they join and leave.
 //! - `mixed/equal.rs`: whether all have the same, and all that was acknowledged.
 //! - `mixed/lab.rs`, `mixed/member.rs`, `mixed/ledger.rs`, `mixed/http.rs`: what claims are made of.
 
@@ -26,6 +27,7 @@ mod lab;
 mod ledger;
 mod lives;
 mod member;
+mod members;
 
 use lab::Lab;
 
@@ -41,6 +43,9 @@ pub(crate) struct MixedArgs {
     /// Writes that a group acknowledges in all.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     writes: usize,
+    /// Leaves what the members wrote and said where it is, also when all claims hold.
+    #[arg(long)]
+    keep: bool,
 }
 
 type Claim = fn(&mut Lab) -> Result<Seen>;
@@ -51,9 +56,9 @@ const CLAIMS: [(&str, Claim); 8] = [
     ("leads", claims::leads),
     ("reads", claims::reads),
     ("kills", lives::kills),
-    ("joins etcd", lives::joins_etcd),
-    ("joins dunlin", lives::joins_dunlin),
-    ("removed", lives::removes),
+    ("pauses", lives::pauses),
+    ("joins", members::joins),
+    ("removed", members::removes),
     ("writes", claims::writes),
 ];
 
@@ -76,8 +81,10 @@ pub(crate) fn run(args: &MixedArgs) -> Result<()> {
     let table = Table { heads: ["two members", "and one"], rows };
     table.print();
     verdict(&table.rows, args.allow_missing)?;
-    // There is none when nothing was run; that of a run that failed stays, with what the members said.
-    drop(fs::remove_dir_all(&dir));
+    if !args.keep {
+        // There is none when nothing was run; that of a run that failed stays, with what the members said.
+        drop(fs::remove_dir_all(&dir));
+    }
     Ok(())
 }
 

@@ -5,10 +5,11 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 
 use super::Seen;
-use super::lab::{ETCD, Lab, TIME, wait};
+use super::lab::{Lab, TIME, wait};
+use super::ledger::Load;
 
-/// Writers through each member when it is about their number.
-const WRITERS: usize = 4;
+/// Who writes when it is about the number of writes.
+const LOAD: Load = Load { writers: 4, readers: 1 };
 
 /// The first members begin with the same entries and elect one of them.
 ///
@@ -25,8 +26,7 @@ pub(crate) fn forms(lab: &mut Lab) -> Result<Seen> {
         lab.put(id, &format!("formed-{id}"), "yes")?;
     }
     let members = Lab::first_ids();
-    let looks = lab.looks();
-    ensure!(looks.iter().all(|(_, look)| look.members == members), "the members are {looks:?}");
+    lab.all_see("the members are the first ones", |look| look.members == members)?;
     let took = begin.elapsed().as_millis();
     Ok(Seen { count: "3".into(), detail: format!("member {leader} led first; all wrote within {took} ms") })
 }
@@ -43,7 +43,7 @@ pub(crate) fn leads(lab: &mut Lab) -> Result<Seen> {
     for id in turns {
         lab.lead(id)?;
         lab.put(id, "led", &id.to_string())?;
-        terms.extend(lab.looks().first().map(|(_, look)| look.term));
+        terms.extend(lab.looks().unwrap_or_default().first().map(|look| look.term));
     }
     let count = turns.len() - 1;
     Ok(Seen {
@@ -79,7 +79,7 @@ pub(crate) fn reads(lab: &mut Lab) -> Result<Seen> {
         }
     }
     // All keys that begin with `read-`: up to the character after the hyphen.
-    lab.ask_until(ETCD, ("DELETE", "/debug/range/read-", "read."), |answer| answer.status == 204)?;
+    lab.ask_until(1, ("DELETE", "/debug/range/read-", "read."), |answer| answer.status == 204)?;
     for reader in Lab::first_ids() {
         let read = lab.get(reader, "read-1")?;
         ensure!(read.is_none(), "{reader} reads {read:?} of a range that was removed");
@@ -99,12 +99,15 @@ pub(crate) fn writes(lab: &mut Lab) -> Result<Seen> {
     let (begin, before) = (Instant::now(), lab.ledger.count());
     let (ledger, writes) = (&lab.ledger, lab.writes);
     let limit = TIME * 10;
-    ledger.during(&lab.running_addrs(), WRITERS, || {
+    let happened = ledger.during(&lab.running_addrs(), LOAD, || {
         wait("everything is written", limit, || (ledger.count() >= writes).then_some(()))
     })?;
     let (took, count) = (begin.elapsed(), ledger.count() - before);
     let equal = lab.equal()?;
     let rate = count as f64 / took.as_secs_f64();
-    let detail = format!("{equal}; the last {count} at {rate:.0} a second");
+    let detail = format!(
+        "{equal}; the last {count} at {rate:.0} a second, beside {} reads, none stale",
+        happened.reads
+    );
     Ok(Seen { count: equal.acknowledged.to_string(), detail })
 }

@@ -41,16 +41,26 @@ impl Client {
         Self { addr, stream: None }
     }
 
+    /// Dials where no connection is open.
+    ///
+    /// # Errors
+    ///
+    /// When nobody listens.
+    pub(crate) fn open(&mut self) -> Result<()> {
+        if self.stream.is_none() {
+            self.stream = Some(dial(self.addr)?);
+        }
+        Ok(())
+    }
+
     /// Asks, and dials first where no connection is open.
     ///
     /// # Errors
     ///
     /// When there is no answer in time. What was asked for may have been done.
     pub(crate) fn ask(&mut self, method: &str, path: &str, body: &str) -> Result<Answer> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => dial(self.addr)?,
-        };
+        self.open()?;
+        let mut stream = self.stream.take().context("a connection was just opened")?;
         let what = || format!("{method} {path} at {}", self.addr);
         let len = body.len();
         let request =

@@ -23,18 +23,12 @@ const TRANSFER_TIME: Duration = Duration::from_secs(3);
 /// How often what changes by itself is looked at.
 pub(crate) const LOOK: Duration = Duration::from_millis(10);
 
-/// The members: the first ones, then who joins, ours at etcd's leader and etcd's at ours.
-const KINDS: [(u64, Kind); 5] =
-    [(1, Kind::Etcd), (2, Kind::Etcd), (3, Kind::Dunlin), (JOINER, Kind::Dunlin), (ETCD_JOINER, Kind::Etcd)];
+/// The members: the first ones, then those that join.
+const KINDS: [Kind; 7] =
+    [Kind::Etcd, Kind::Etcd, Kind::Dunlin, Kind::Dunlin, Kind::Etcd, Kind::Etcd, Kind::Dunlin];
 
 /// How many members the group begins with.
 const FIRST: usize = 3;
-
-/// The members by what they are in the claims.
-pub(crate) const ETCD: u64 = 1;
-pub(crate) const DUNLIN: u64 = 3;
-pub(crate) const JOINER: u64 = 4;
-pub(crate) const ETCD_JOINER: u64 = 5;
 
 /// How etcd's member sees the group.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -66,7 +60,7 @@ impl Lab {
         let (peer_ports, kv_ports) = ports.split_at(KINDS.len());
         let urls: Vec<String> = peer_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
         let mut members = BTreeMap::new();
-        for (place, (id, kind)) in KINDS.into_iter().enumerate() {
+        for ((place, kind), id) in KINDS.into_iter().enumerate().zip(1..) {
             let plan = Plan {
                 id,
                 kind,
@@ -103,13 +97,14 @@ impl Lab {
         self.members.values().filter(|member| member.is_running()).map(|member| member.plan.addr).collect()
     }
 
-    /// How each running member of etcd's sees the group; those that do not answer are left out.
-    pub(crate) fn looks(&self) -> Vec<(u64, Look)> {
+    /// How each running member of etcd's sees the group; `None` when one does not answer, or there is none.
+    pub(crate) fn looks(&self) -> Option<Vec<Look>> {
         let look = |member: &Member| {
             let answer = member.client().ask("GET", "/debug/state", "").ok()?;
-            Some((member.plan.id, serde_json::from_slice(&answer.body).ok()?))
+            serde_json::from_slice(&answer.body).ok()
         };
-        self.running(Kind::Etcd).filter_map(look).collect()
+        let looks: Vec<Look> = self.running(Kind::Etcd).map(look).collect::<Option<_>>()?;
+        (!looks.is_empty()).then_some(looks)
     }
 
     /// Waits until all running members of etcd's see the same running leader.
@@ -119,13 +114,21 @@ impl Lab {
     /// When they do not in time.
     pub(crate) fn wait_leader(&self) -> Result<u64> {
         wait("all see the same leader", TIME, || {
-            let looks = self.looks();
-            let (_, first) = looks.first()?;
-            let is_same =
-                looks.iter().all(|(_, look)| (look.leader, look.term) == (first.leader, first.term));
+            let looks = self.looks()?;
+            let first = looks.first()?;
+            let is_same = looks.iter().all(|look| (look.leader, look.term) == (first.leader, first.term));
             let leads = self.members.get(&first.leader).is_some_and(Member::is_running);
-            (is_same && leads && looks.len() == self.running(Kind::Etcd).count()).then_some(first.leader)
+            (is_same && leads).then_some(first.leader)
         })
+    }
+
+    /// Waits until all running members of etcd's see something.
+    ///
+    /// # Errors
+    ///
+    /// When they do not in time.
+    pub(crate) fn all_see(&self, what: &str, is_it: impl Fn(&Look) -> bool) -> Result<()> {
+        wait(what, TIME, || self.looks().filter(|looks| looks.iter().all(&is_it)).map(drop))
     }
 
     /// Lets a member lead.

@@ -88,6 +88,28 @@ impl Member {
         self.process = None;
     }
 
+    /// Lets it do nothing at all, as a machine that is overloaded, until it is let go on.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run, or signals cannot be sent here.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.process()?.signal("STOP")
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    ///
+    /// As of [`pause`](Self::pause).
+    pub(crate) fn go_on(&self) -> Result<()> {
+        self.process()?.signal("CONT")
+    }
+
+    fn process(&self) -> Result<&Group> {
+        self.process.as_ref().with_context(|| format!("{} does not run", self.name()))
+    }
+
     pub(crate) const fn is_running(&self) -> bool {
         self.process.is_some()
     }
