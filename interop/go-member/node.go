@@ -14,8 +14,8 @@ import (
 
 const (
 	tickTime = 100 * time.Millisecond
-	// requestTime is how long a request may take.
-	requestTime = 5 * time.Second
+	// requestTime is how long a request may take. It is short: what is lost with a leader is not proposed again.
+	requestTime = 2 * time.Second
 	// askAgainTime is how long a question to the leader may stay without an answer: one that has committed nothing yet drops it.
 	askAgainTime = 500 * time.Millisecond
 	// farewellTime is how long a member that was removed stays, so that the others hear that its removal is committed.

@@ -7,11 +7,13 @@ import (
 	"log"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"go.etcd.io/etcd/client/pkg/v3/types"
@@ -48,7 +50,7 @@ func startPeers(f *flags, n *node, known []member) (*peers, error) {
 	id := types.ID(f.id)
 	p := &peers{self: f.id, critical: make(chan error, 1), known: map[uint64][]string{}}
 	p.transport = &rafthttp.Transport{
-		Logger: zap.NewNop(), DialTimeout: dialTime, ID: id, URLs: urls, ClusterID: types.ID(f.clusterID),
+		Logger: warnings(), DialTimeout: dialTime, ID: id, URLs: urls, ClusterID: types.ID(f.clusterID),
 		Raft: n, Snapshotter: snap.New(zap.NewNop(), snapshotDir(f.dir)), ErrorC: p.critical,
 		ServerStats: stats.NewServerStats("", id.String()), LeaderStats: stats.NewLeaderStats(zap.NewNop(), id.String()),
 	}
@@ -61,6 +63,12 @@ func startPeers(f *flags, n *node, known []member) (*peers, error) {
 	server := &http.Server{Handler: p.transport.Handler(), ErrorLog: log.New(io.Discard, "", 0)}
 	go func() { log.Fatalf("peers are not served any more: %v", server.Serve(listener)) }()
 	return p, nil
+}
+
+// warnings is a logger of what etcd warns of.
+func warnings() *zap.Logger {
+	encoder := zapcore.NewConsoleEncoder(zap.NewProductionEncoderConfig())
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(os.Stderr), zapcore.WarnLevel))
 }
 
 func (p *peers) add(id uint64, urls []string) {

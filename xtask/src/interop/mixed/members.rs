@@ -75,7 +75,7 @@ pub(crate) fn removes(lab: &mut Lab) -> Result<Seen> {
     lab.all_see("the members are the first ones", |look| look.members == Lab::first_ids())?;
     let count = REMOVALS.len();
     let detail = format!(
-        "ours under etcd's leader, etcd's under ours, and either while it led, after which the others wrote again within {paused:?} ms \
+        "ours under etcd's leader, etcd's under ours, and either while it led, after which a write succeeded within {paused:?} ms \
          (etcd's, ours): all ended, and ended again when started"
     );
     Ok(Seen { count: format!("{count}/{count}"), detail })
@@ -91,8 +91,9 @@ fn remove(lab: &mut Lab, leader: u64, removed: u64) -> Result<Duration> {
     } else {
         lab.ask_until(leader, ("DELETE", &path, ""), |answer| answer.status == 204)?;
     }
-    let [other, ..] = Lab::first_ids();
-    lab.put(other, &format!("without-{removed}"), "yes")?;
+    // Ours proposes again what was lost with a leader.
+    let [.., ours] = Lab::first_ids();
+    lab.put(ours, &format!("without-{removed}"), "yes")?;
     let took = begin.elapsed();
     lab.member(removed)?.wait_end(END_TIME)?;
     lab.member(removed)?.start()?;
