@@ -51,7 +51,7 @@ pub(crate) struct MixedArgs {
 type Claim = fn(&mut Lab) -> Result<Seen>;
 
 /// The claims, in the order in which a group lives through them.
-const CLAIMS: [(&str, Claim); 8] = [
+const CLAIMS: [(&str, Claim); 9] = [
     ("forms", claims::forms),
     ("leads", claims::leads),
     ("reads", claims::reads),
@@ -60,6 +60,7 @@ const CLAIMS: [(&str, Claim); 8] = [
     ("joins", members::joins),
     ("removed", members::removes),
     ("writes", claims::writes),
+    ("refusals", claims::refusals),
 ];
 
 /// Makes the run.

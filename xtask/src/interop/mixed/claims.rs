@@ -1,12 +1,29 @@
 //! The claims about a group whose members stay: it forms, each of them leads, and what is written through one is read through all.
 
+use std::fs;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::Seen;
 use super::lab::{Lab, TIME, wait};
 use super::ledger::Load;
+use super::member::Kind;
+
+/// What a member of ours says when it does not take what another one sent, or breaks.
+const WARNINGS: [&str; 5] = [
+    "a message was refused",
+    "a message that came was dropped",
+    "a snapshot came that is none",
+    "snapshot was not taken",
+    "panicked",
+];
+
+/// Why a message of a member that was removed is refused, as it must be.
+const REMOVED: &str = "has been permanently removed";
+
+/// Bytes of a value, at most.
+const VALUE_LEN_MAX: usize = 1 << 20;
 
 /// Who writes when it is about the number of writes.
 const LOAD: Load = Load { writers: 4, readers: 1 };
@@ -78,6 +95,7 @@ pub(crate) fn reads(lab: &mut Lab) -> Result<Seen> {
             }
         }
     }
+    large(lab)?;
     // All keys that begin with `read-`: up to the character after the hyphen.
     lab.ask_until(1, ("DELETE", "/debug/range/read-", "read."), |answer| answer.status == 204)?;
     for reader in Lab::first_ids() {
@@ -85,9 +103,23 @@ pub(crate) fn reads(lab: &mut Lab) -> Result<Seen> {
         ensure!(read.is_none(), "{reader} reads {read:?} of a range that was removed");
     }
     let detail = format!(
-        "3 leaders, 3 writers, 3 readers: {fresh} linearizable reads, {stale} local ones; a range is removed on all"
+        "3 leaders, 3 writers, 3 readers: {fresh} linearizable reads, {stale} local ones; so are 3 values of 1 MiB; \
+         a range is removed on all"
     );
     Ok(Seen { count: format!("{fresh}/27"), detail })
+}
+
+/// The largest values there may be, each an entry that fills a message, go through each member to each.
+fn large(lab: &Lab) -> Result<()> {
+    for writer in Lab::first_ids() {
+        let (key, value) = (format!("large-{writer}"), writer.to_string().repeat(VALUE_LEN_MAX));
+        lab.put(writer, &key, &value)?;
+        for reader in Lab::first_ids() {
+            let read = lab.get(reader, &key)?;
+            ensure!(read.as_ref() == Some(&value), "{reader} reads {key} otherwise than {writer} wrote it");
+        }
+    }
+    Ok(())
 }
 
 /// All that was ever acknowledged is on every member in the end, and all members are equal.
@@ -110,4 +142,24 @@ pub(crate) fn writes(lab: &mut Lab) -> Result<Seen> {
         happened.reads
     );
     Ok(Seen { count: equal.acknowledged.to_string(), detail })
+}
+
+/// Our members refused nothing that members of the group sent, lost none of their snapshots, and none of them panicked: what their transport and
+/// their node warn of stands in what they said.
+///
+/// # Errors
+///
+/// When it does not hold.
+pub(crate) fn refusals(lab: &mut Lab) -> Result<Seen> {
+    let (mut lines, mut members) = (0, 0);
+    for member in lab.members.values().filter(|member| member.plan.kind == Kind::Dunlin) {
+        let path = member.said();
+        let said = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let is_warning = |line: &str| WARNINGS.iter().any(|warning| line.contains(warning));
+        let bad = said.lines().find(|line| is_warning(line) && !line.contains(REMOVED));
+        ensure!(bad.is_none(), "{} says: {:.300}", member.name(), bad.unwrap_or_default());
+        lines += said.lines().count();
+        members += 1;
+    }
+    Ok(Seen { count: "none".into(), detail: format!("in {lines} lines that {members} members of ours said") })
 }

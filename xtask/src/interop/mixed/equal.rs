@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 use super::lab::{Lab, TIME, wait};
 use super::member::{Kind, Member};
 
+/// Characters of a value that are shown when it is wrong.
+const SHOWN: usize = 80;
+
 /// What was compared.
 #[derive(Debug)]
 pub(crate) struct Equal {
@@ -105,7 +108,9 @@ fn has(member: &Member, expected: &[(&str, Option<&str>)]) -> Result<()> {
     for (key, value) in expected {
         let answer = client.ask("GET", &format!("/{key}?stale"), "")?;
         let found = (answer.status == 200).then(|| answer.text());
-        ensure!(found.as_deref() == *value, "{} has {found:?} for {key} instead of {value:?}", member.name());
+        let short = |value: Option<&str>| value.map(|value| value.chars().take(SHOWN).collect::<String>());
+        let (is, should) = (short(found.as_deref()), short(*value));
+        ensure!(found.as_deref() == *value, "{} has {is:?} for {key} instead of {should:?}", member.name());
     }
     Ok(())
 }

@@ -60,6 +60,11 @@ impl Member {
         format!("member {} ({whose})", self.plan.id)
     }
 
+    /// The file with what it said, in all of its lives.
+    pub(crate) fn said(&self) -> PathBuf {
+        self.plan.dir.join("said")
+    }
+
     /// Starts it, for the first time or from what is on its disk.
     ///
     /// # Errors
@@ -68,7 +73,7 @@ impl Member {
     pub(crate) fn start(&mut self) -> Result<()> {
         fs::create_dir_all(&self.plan.dir)
             .with_context(|| format!("cannot make {}", self.plan.dir.display()))?;
-        let path = self.plan.dir.join("said");
+        let path = self.said();
         let said = File::options().create(true).append(true).open(&path);
         let said = said.with_context(|| format!("cannot write {}", path.display()))?;
         let mut command = Command::new(&self.plan.program);
@@ -78,6 +83,7 @@ impl Member {
         if self.plan.is_joining {
             command.arg("--join");
         }
+        command.env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
         self.process = Some(Group::spawn(command)?);
         Ok(())
