@@ -1,9 +1,10 @@
 // A member of a group of dunlin-registry that is made of etcd's parts: its Raft core and its transport, around a store that follows
 // the same commands. It takes the flags of the example raftkv and serves the same routes.
 //
-//   - command.go, store.go, members.go, image.go: what entries mean, and what a snapshot's database is.
+//   - command.go, wire.go, store.go, members.go, image.go: what entries mean, and what a snapshot's database is.
 //   - disk.go: the log.
 //   - node.go: Raft between all of them. Start here.
+//   - requests.go, waiting.go: what is asked of it, and who waits for what.
 //   - peers.go, http.go: the other members, and the judge.
 //   - raft.go: where this version of etcd has Raft. All other files are links to one text.
 package main

@@ -5,8 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"log"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -14,10 +14,6 @@ import (
 
 const (
 	tickTime = 100 * time.Millisecond
-	// requestTime is how long a request may take. It is short: what is lost with a leader is not proposed again.
-	requestTime = 2 * time.Second
-	// askAgainTime is how long a question to the leader may stay without an answer: one that has committed nothing yet drops it.
-	askAgainTime = 500 * time.Millisecond
 	// farewellTime is how long a member that was removed stays, so that the others hear that its removal is committed.
 	farewellTime = time.Second
 	// promoteLagMax is how many entries a learner may lack that is given a vote.
@@ -284,79 +280,6 @@ func (n *node) promote() {
 	}
 }
 
-// execute proposes a command and waits until it was applied here.
-func (n *node) execute(ctx context.Context, c *command) error {
-	number, applied, end := n.waiting.begin()
-	defer end()
-	c.request = number
-	if err := n.raft.Propose(ctx, c.encode()); err != nil {
-		return err
-	}
-	return wait(ctx, applied)
-}
-
-// change proposes a change of members and waits until it was applied here.
-func (n *node) change(ctx context.Context, change raftConfChange) error {
-	number, applied, end := n.waiting.begin()
-	defer end()
-	change.ID = number
-	if err := n.raft.ProposeConfChange(ctx, change); err != nil {
-		return err
-	}
-	return wait(ctx, applied)
-}
-
-func wait(ctx context.Context, applied <-chan uint64) error {
-	select {
-	case <-applied:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// waitReadable waits until what is read here is not stale.
-func (n *node) waitReadable(ctx context.Context) error {
-	index, err := n.readIndex(ctx)
-	if err != nil {
-		return err
-	}
-	for {
-		n.mutex.RLock()
-		applied, changed := n.store.applied, n.changed
-		n.mutex.RUnlock()
-		if applied >= index {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-func (n *node) readIndex(ctx context.Context) (uint64, error) {
-	for {
-		number, told, end := n.waiting.begin()
-		// A leader tells questions apart by their bytes alone, whoever asks.
-		question := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, n.id), number)
-		if err := n.raft.ReadIndex(ctx, question); err != nil {
-			end()
-			return 0, err
-		}
-		select {
-		case index := <-told:
-			return index, nil
-		case <-time.After(askAgainTime):
-			end()
-		case <-ctx.Done():
-			end()
-			return 0, ctx.Err()
-		}
-	}
-}
-
 func (n *node) isRemoved(id uint64) bool {
 	n.mutex.RLock()
 	defer n.mutex.RUnlock()
@@ -366,9 +289,19 @@ func (n *node) isRemoved(id uint64) bool {
 // Process takes a message of a peer. It is the first of four methods that etcd's transport asks for.
 func (n *node) Process(ctx context.Context, message raftMessage) error {
 	if n.isRemoved(message.From) {
-		return fmt.Errorf("member %x was removed: %w", message.From, io.ErrClosedPipe)
+		return removedError(message.From)
 	}
 	return n.raft.Step(ctx, message)
+}
+
+// removedError is told to a member that was removed and sends messages all the same.
+type removedError uint64
+
+func (e removedError) Error() string { return fmt.Sprintf("member %x was removed", uint64(e)) }
+
+// WriteTo is what etcd's transport answers with, as etcd's server has it.
+func (e removedError) WriteTo(out http.ResponseWriter) {
+	http.Error(out, e.Error(), http.StatusForbidden)
 }
 
 // IsIDRemoved says whether there was such a member and never will be again.
