@@ -96,24 +96,31 @@ fn row(etcd: &Etcd, dunlin: &Path, dir: &Path, writes: usize) -> Row {
         Err(why) => return Row::missing(&name, ours, why),
     };
     let dir = dir.join(&etcd.version);
-    let mut cells = Vec::new();
-    let mut lab = match Lab::new((program.clone(), dunlin.to_owned()), &dir, writes) {
-        Ok(lab) => lab,
-        Err(error) => return Row::missing(&name, ours, &format!("{error:#}")),
+    let cells = match Lab::new((program.clone(), dunlin.to_owned()), &dir, writes) {
+        Ok(lab) => live(lab, &dir),
+        Err(error) => {
+            vec![Cell { claim: "forms".to_owned(), outcome: Outcome::Failed(format!("{error:#}")) }]
+        }
     };
+    Row { client: name, server: ours.to_owned(), cells, missing: None }
+}
+
+/// Lets a group live through the claims, up to the first one that does not hold.
+fn live(mut lab: Lab, dir: &Path) -> Vec<Cell> {
+    let mut cells = Vec::new();
     for (claim, make) in CLAIMS {
-        let outcome = match make(&mut lab) {
-            Ok(Seen { count, detail }) => Outcome::Counted { count, detail },
+        let (outcome, is_over) = match make(&mut lab) {
+            Ok(Seen { count, detail }) => (Outcome::Counted { count, detail }, false),
             Err(error) => {
                 let said = dir.join("ID/said");
-                Outcome::Failed(format!("{error:#}; what the members said: {}", said.display()))
+                let why = format!("{error:#}; what the members said: {}", said.display());
+                (Outcome::Failed(why), true)
             }
         };
-        let has_failed = matches!(outcome, Outcome::Failed(_));
         cells.push(Cell { claim: claim.to_owned(), outcome });
-        if has_failed {
+        if is_over {
             break;
         }
     }
-    Row { client: name, server: ours.to_owned(), cells, missing: None }
+    cells
 }
