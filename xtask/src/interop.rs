@@ -4,7 +4,8 @@
 //! means is decided by the drivers in `interop/js` and `interop/go` and by the script in `interop/golden`; here they
 //! are only run, in bounded time, and counted. Read next: `interop/drivers.rs`.
 //!
-//! `raft` lets a member of ours and one of etcd's send each other messages: `interop/raft.rs`.
+//! `raft` lets a member of ours and one of etcd's send each other messages: `interop/raft.rs`. `mixed` makes whole groups of
+//! both: `interop/mixed.rs`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 mod drivers;
+mod etcd;
+mod mixed;
 mod process;
 mod raft;
 mod server;
@@ -20,7 +23,7 @@ mod table;
 use server::Server;
 use table::{Outcome, Row, Table};
 
-/// How long building the example may take on a cold machine.
+/// How long building a program may take on a cold machine.
 const BUILD_TIME: Duration = Duration::from_secs(1200);
 
 /// Which interop run to make.
@@ -30,6 +33,8 @@ pub(crate) enum Interop {
     Clients(ClientsArgs),
     /// Lets a member of ours and etcd's rafthttp send each other messages.
     Raft(raft::RaftArgs),
+    /// Lets groups of two members of etcd's parts and one of ours lead, write, die, join and leave.
+    Mixed(mixed::MixedArgs),
 }
 
 /// What `interop clients` can be told.
@@ -56,6 +61,7 @@ impl Interop {
         match self {
             Self::Clients(args) => clients(args),
             Self::Raft(args) => raft::run(args),
+            Self::Mixed(args) => mixed::run(args),
         }
     }
 }
@@ -63,7 +69,7 @@ impl Interop {
 fn clients(args: &ClientsArgs) -> Result<()> {
     let root = root()?;
     let server = if args.server.is_empty() {
-        Server::start(&build_example(&root, "dunlin", "interop_server")?)?
+        Server::start(&build(&root, "dunlin", ("--example", "interop_server"))?)?
     } else {
         Server::given(&args.server)?
     };
@@ -100,12 +106,12 @@ fn root() -> Result<PathBuf> {
     Ok(manifest.parent().context("xtask lies in the workspace")?.to_owned())
 }
 
-/// Builds an example that is under test and says where it is.
-fn build_example(root: &Path, package: &str, name: &str) -> Result<PathBuf> {
+/// Builds a program that is under test, an `--example` or a `--bin`, and says where it is.
+fn build(root: &Path, package: &str, (kind, name): (&str, &str)) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = std::process::Command::new(cargo);
     command.current_dir(root);
-    command.args(["build", "--package", package, "--example", name]);
+    command.args(["build", "--package", package, kind, name]);
     command.args(["--message-format", "json-render-diagnostics"]);
     let built = process::run(command, BUILD_TIME).with_context(|| format!("cannot build {name}"))?;
     if !built.is_success {
@@ -113,8 +119,8 @@ fn build_example(root: &Path, package: &str, name: &str) -> Result<PathBuf> {
     }
     let messages =
         built.stdout.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut examples = messages.filter(|message| message["target"]["name"] == name);
-    let example = examples.next_back();
-    let executable = example.as_ref().and_then(|message| message["executable"].as_str());
+    let mut programs = messages.filter(|message| message["target"]["name"] == name);
+    let program = programs.next_back();
+    let executable = program.as_ref().and_then(|message| message["executable"].as_str());
     Ok(executable.with_context(|| format!("cargo does not name {name}"))?.into())
 }

@@ -133,6 +133,8 @@ impl Node {
                 }
             }
             Ok(false) => {}
+            // Members are forgotten after that, so that everybody is a stranger; nobody is to blame for it.
+            Err(_) if self.stop.is_cancelled() => {}
             Err(refusal) => {
                 link.traffic.not_received();
                 tracing::warn!(peer = %link.id, %refusal, "a message was refused");

@@ -247,3 +247,49 @@ impl Transport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::Transport;
+    use crate::raft::{ProcessError, Raft, SnapshotStatus};
+    use crate::raftpb::{Entry, Message, MessageType};
+    use crate::{ClusterId, MemberId};
+
+    struct Nobody;
+
+    impl Raft for Nobody {
+        async fn process(&self, _: Message) -> Result<(), ProcessError> {
+            Ok(())
+        }
+
+        fn is_id_removed(&self, _: MemberId) -> bool {
+            false
+        }
+
+        fn report_unreachable(&self, _: MemberId) {}
+
+        fn report_snapshot(&self, _: MemberId, _: SnapshotStatus) {}
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_the_transport_stops_is_no_failure_of_the_peer() {
+        let builder = Transport::builder(MemberId(1), ClusterId(7)).plain_text();
+        let transport = builder.start(Nobody).unwrap();
+        transport.add_peer(MemberId(2), ["http://127.0.0.1:1"]).unwrap();
+        let link = transport.node.peer(MemberId(2)).unwrap();
+        let proposal = || Message {
+            msg_type: MessageType::Prop.into(),
+            from: 2,
+            to: 1,
+            entries: vec![Entry::default()],
+            ..Message::default()
+        };
+        transport.node.received(Instant::now(), &link, Message { from: 3, ..proposal() });
+        assert_eq!(link.traffic.look().received_failures, 1, "of a stranger it is one");
+        transport.stop().await;
+        transport.node.received(Instant::now(), &link, proposal());
+        assert_eq!(link.traffic.look().received_failures, 1);
+    }
+}

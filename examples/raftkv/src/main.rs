@@ -46,6 +46,12 @@ struct Arguments {
     /// Where the log and the snapshots are. Default: `raftkv-ID` in the working directory.
     #[arg(long)]
     dir: Option<PathBuf>,
+    /// A snapshot is taken after so many entries. Default: as the library has it.
+    #[arg(long)]
+    snapshot_entries: Option<u64>,
+    /// The log keeps so many entries before a snapshot. Default: as the library has it.
+    #[arg(long)]
+    snapshot_tail: Option<u64>,
 }
 
 impl Arguments {
@@ -80,6 +86,8 @@ async fn main() -> Result<()> {
     let dir = arguments.dir.clone().unwrap_or_else(|| format!("raftkv-{}", arguments.id).into());
     let mut config = NodeConfig::new(MemberId(arguments.id), ClusterId(arguments.cluster_id), dir);
     config.urls = vec![format!("http://{peer_addr}")];
+    config.snapshot_entries = arguments.snapshot_entries.unwrap_or(config.snapshot_entries);
+    config.snapshot_tail = arguments.snapshot_tail.unwrap_or(config.snapshot_tail);
     let members = arguments.members();
     let begin = if arguments.join { Begin::Join(members) } else { Begin::Bootstrap(members) };
     let node = Node::start(&config, &begin, peers, dunlin_rafthttp::Builder::plain_text)?;

@@ -39,8 +39,12 @@ impl Group {
         Ok(Self { child })
     }
 
-    /// Waits for the child; `None` when its time is over.
-    fn wait(&mut self, limit: Duration) -> Result<Option<bool>> {
+    /// Waits for the child, and says whether it ended well; `None` when its time is over.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be watched.
+    pub(crate) fn wait(&mut self, limit: Duration) -> Result<Option<bool>> {
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
@@ -53,15 +57,25 @@ impl Group {
 
     /// Ends the child and whatever it started.
     fn end(&mut self) {
-        // A group can only be addressed by a signal, and the standard library sends none.
-        let group = format!("-{}", self.child.id());
-        let mut kill = Command::new("kill");
-        kill.args(["-KILL", "--", &group]).stdout(Stdio::null()).stderr(Stdio::null());
-        if kill.status().is_err() {
+        if self.signal("KILL").is_err() {
             // Without that program at least the leader is ended; one that is gone already is no fault.
             drop(self.child.kill());
         }
         drop(self.child.wait());
+    }
+
+    /// Sends a signal to the child and whatever it started; to one that is gone, nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// When signals cannot be sent here.
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        // A group can only be addressed by a signal, and the standard library sends none.
+        let (signal, group) = (format!("-{name}"), format!("-{}", self.child.id()));
+        let mut kill = Command::new("kill");
+        kill.args([&signal, "--", &group]).stdout(Stdio::null()).stderr(Stdio::null());
+        kill.status().context("cannot run `kill`")?;
+        Ok(())
     }
 }
 

@@ -10,15 +10,14 @@
 //! - `raft/member.rs`, `raft/tap.rs`, `raft/messages.rs`: what claims are made of.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
-use super::drivers::succeed;
+use super::etcd::{Etcd, FOLDERS};
 use super::table::{Cell, Outcome, Row, Table};
-use super::{build_example, root, verdict};
+use super::{build, root, verdict};
 
 mod claims;
 mod lab;
@@ -68,18 +67,6 @@ const CLAIMS: [(&str, Claim); 13] = [
     ("version", refusals::version),
 ];
 
-/// A version of etcd, by the folder of its module.
-struct Etcd {
-    version: String,
-    program: Result<PathBuf, String>,
-}
-
-impl Etcd {
-    fn name(&self) -> String {
-        format!("etcd {}", self.version)
-    }
-}
-
 /// Makes the run.
 ///
 /// # Errors
@@ -87,8 +74,9 @@ impl Etcd {
 /// When a claim does not hold, a version of etcd cannot be had, or our member does not build.
 pub(crate) fn run(args: &RaftArgs) -> Result<()> {
     let root = root()?;
-    let dunlin = build_example(&root, "dunlin-rafthttp", "raft_peer")?;
-    let etcds: Vec<Etcd> = ["v35", "v36"].iter().map(|folder| etcd(&root, folder)).collect::<Result<_>>()?;
+    let dunlin = build(&root, "dunlin-rafthttp", ("--example", "raft_peer"))?;
+    let etcds: Vec<Etcd> =
+        FOLDERS.iter().map(|folder| Etcd::build(&root, "go-etcd", folder)).collect::<Result<_>>()?;
     let dir = std::env::temp_dir().join(format!("dunlin-interop-raft-{}", std::process::id()));
     let is_wanted = |name: &str| args.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     ensure!(CLAIMS.iter().any(|(claim, _)| is_wanted(claim)), "no claim is called so");
@@ -114,26 +102,6 @@ pub(crate) fn run(args: &RaftArgs) -> Result<()> {
     verdict(&table.rows, args.allow_missing)
 }
 
-/// Builds the member of one version.
-fn etcd(root: &Path, folder: &str) -> Result<Etcd> {
-    let module = root.join("interop/go-etcd").join(folder);
-    let path = module.join("go.mod");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let version = version(&text).with_context(|| format!("{} names no server", path.display()))?;
-    let program = root.join("interop/go-etcd/bin").join(folder);
-    let mut go = Command::new("go");
-    go.args(["build", "-o"]).arg(&program).arg(".").current_dir(&module);
-    let program = succeed(go, "go build").map(|()| program).map_err(|error| format!("{error:#}"));
-    Ok(Etcd { version: version.to_owned(), program })
-}
-
-/// The version of etcd's server that a `go.mod` asks for.
-fn version(module: &str) -> Option<&str> {
-    module.lines().find_map(|line| {
-        line.trim().trim_start_matches("require ").strip_prefix("go.etcd.io/etcd/server/v3 v")
-    })
-}
-
 fn row(
     etcd: &Etcd,
     direction: Direction,
@@ -157,17 +125,4 @@ fn row(
         cells.push(Cell { claim: claim.to_owned(), outcome });
     }
     Row { client: name, server: direction.as_str().to_owned(), cells, missing: None }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::version;
-
-    #[test]
-    fn the_version_is_read_from_the_module_in_either_form() {
-        let alone = "module m\n\nrequire go.etcd.io/etcd/server/v3 v3.5.35\n";
-        let listed = "require (\n\tgo.etcd.io/etcd/api/v3 v3.6.1\n\tgo.etcd.io/etcd/server/v3 v3.6.16\n)\n";
-        assert_eq!((version(alone), version(listed)), (Some("3.5.35"), Some("3.6.16")));
-        assert_eq!(version("require go.etcd.io/raft/v3 v3.6.0\n"), None);
-    }
 }
