@@ -9,6 +9,9 @@ use super::{Proposal, RequestError, RequestId};
 /// Ticks after which a proposal that may be applied twice is proposed again: it may have been lost on its way to the leader.
 const REPEAT_TICKS: u64 = 20;
 
+/// How often that time is doubled: where commits take longer, the log must not fill with the same.
+const REPEAT_DOUBLINGS_MAX: u32 = 4;
+
 /// Bytes that are proposed together, about: an append carries no more.
 const PROPOSED_LEN_MAX: usize = 1024 * 1024;
 
@@ -27,8 +30,9 @@ pub(super) struct Proposals {
 #[derive(Debug)]
 struct Held {
     proposal: Proposal,
-    /// When it was proposed last, in ticks.
+    /// When it was proposed last, in ticks, and how often.
     proposed_at: u64,
+    times: u32,
 }
 
 impl Proposals {
@@ -42,7 +46,7 @@ impl Proposals {
             return Err(RequestError::Overloaded);
         }
         self.len += len;
-        self.held.insert(request, Held { proposal, proposed_at: 0 });
+        self.held.insert(request, Held { proposal, proposed_at: 0, times: 0 });
         self.waiting.insert(request);
         Ok(())
     }
@@ -78,6 +82,7 @@ impl Proposals {
             self.waiting.remove(request);
             if let Some(held) = self.held.get_mut(request) {
                 held.proposed_at = self.ticks;
+                held.times += 1;
             }
         }
     }
@@ -90,12 +95,15 @@ impl Proposals {
     pub(super) fn handle_tick(&mut self) {
         self.ticks += 1;
         let ticks = self.ticks;
-        self.repeat(|proposed_at| ticks - proposed_at >= REPEAT_TICKS);
+        self.repeat(|held| {
+            let doublings = held.times.saturating_sub(1).min(REPEAT_DOUBLINGS_MAX);
+            ticks - held.proposed_at >= REPEAT_TICKS << doublings
+        });
     }
 
-    fn repeat(&mut self, is_due: impl Fn(u64) -> bool) {
+    fn repeat(&mut self, is_due: impl Fn(&Held) -> bool) {
         for (request, held) in &self.held {
-            if held.proposal.is_repeatable && is_due(held.proposed_at) {
+            if held.proposal.is_repeatable && is_due(held) {
                 self.waiting.insert(*request);
             }
         }

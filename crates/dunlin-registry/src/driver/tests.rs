@@ -252,6 +252,33 @@ fn a_proposal_that_is_lost_on_its_way_is_proposed_again() {
 }
 
 #[test]
+fn where_commits_take_long_the_same_is_proposed_less_and_less_often() {
+    let (mut group, leader) = Group::led(3);
+    // The others take nothing any more, and say that they live.
+    let before = group.driver(leader).look().last_index;
+    group.cut.extend(group.others(leader));
+    group.driver(leader).handle_proposal(1, proposal("slow")).unwrap();
+    let (mut proposed, mut ticks) = (Vec::new(), 0);
+    while ticks < 700 && leads(&group.driver(leader).look()) {
+        group.member(leader).act();
+        // Heartbeats are answered, so it goes on leading.
+        for from in group.others(leader) {
+            let term = group.driver(leader).look().term;
+            let answer = MessageType::HeartbeatResp.into();
+            let alive = Message { msg_type: answer, from, to: leader, term, ..Message::default() };
+            group.driver(leader).handle_message(alive);
+        }
+        let last = group.driver(leader).look().last_index;
+        if last > before + proposed.len() as u64 {
+            proposed.push(ticks);
+        }
+        group.driver(leader).handle_tick();
+        ticks += 1;
+    }
+    assert_eq!(proposed, [0, 20, 60, 140, 300, 620]);
+}
+
+#[test]
 fn reads_are_answered_by_leader_and_followers_and_not_by_a_minority() {
     let (mut group, leader) = Group::led(3);
     for id in [1, 2, 3] {
