@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) crash_in_write: f64,
     /// How leadership is asked for elsewhere.
     pub(crate) transfers: Spells,
+    /// How votes are taken from members and given back.
+    pub(crate) changes: Spells,
     /// Time of one tick of each member.
     pub(crate) ticks: Vec<Time>,
     pub(crate) write: RangeInclusive<Time>,
@@ -104,6 +106,7 @@ impl Plan {
             crash_after_write: share(rng, 0.05),
             crash_in_write: share(rng, 0.05),
             transfers: spells(rng, 50..=1_000, &[1]),
+            changes: spells(rng, 30..=600, &[1]),
             ticks: (0..members).map(|_| rng.u64(TICK - drift..=TICK + drift)).collect(),
             write: 0..=pick(rng, &[0, 2, 10, 40]),
             apply: 0..=pick(rng, &[0, 1, 10, 60]),
