@@ -166,7 +166,7 @@ fn a_change_that_a_snapshot_has_overtaken_is_not_done_on_top_of_it() {
     // It is still to be applied when the leader sends a snapshot, in which that learner is no more.
     let mut snapshot = message(MessageType::Snap);
     let conf_state = ConfState { voters: vec![1, 2, 3], ..ConfState::default() };
-    snapshot.snapshot.metadata = SnapshotMetadata { index: 50, term: 2, conf_state: conf_state.clone() };
+    snapshot.snapshot.metadata = SnapshotMetadata { index: 50, term: 2, conf_state };
     let metadata = snapshot.snapshot.metadata.clone();
     driver.handle_message(snapshot);
     driver.handle_applied(4, vec![AppliedChange { index: 4, change, is_rafts: true }]);
