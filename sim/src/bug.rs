@@ -78,6 +78,10 @@ bugs! {
     SnapshotOfOtherIndex = "snapshot-of-other-index",
     /// Snapshots are removed before the log says that it no longer needs them.
     SnapshotRemovedEarly = "snapshot-removed-early",
+    /// A change of members that a leader's snapshot has overtaken is done on top of it.
+    ChangeAfterSnapshot = "change-after-snapshot",
+    /// A change of members is never told to the core.
+    ChangeNotTold = "change-not-told",
     /// A lease that is over is ended even if it was kept alive meanwhile.
     LeaseWithoutGuard = "lease-without-guard",
     /// The leader's clock does not see that a lease was kept alive.

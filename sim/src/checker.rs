@@ -39,8 +39,10 @@ pub(crate) struct Checker {
     events: BTreeMap<u64, Vec<Event>>,
     /// When each lease was granted or kept alive last, and for how long in milliseconds.
     leases: BTreeMap<u64, (Time, u64)>,
-    /// When commands of clients were applied first on any member, by client and number.
-    done: BTreeMap<(u64, u64), Time>,
+    /// When commands of clients were applied first on any member, and how many were in the same unit of time before, by client and
+    /// number.
+    done: BTreeMap<(u64, u64), (Time, u64)>,
+    done_last: (Time, u64),
 }
 
 fn wrong(checker: &'static str, text: String) -> Result<(), Wrong> {
@@ -123,7 +125,9 @@ impl Checker {
             return Ok(());
         }
         if command.client != 0 {
-            self.done.insert(number, now);
+            let place = if self.done_last.0 == now { self.done_last.1 + 1 } else { 0 };
+            self.done_last = (now, place);
+            self.done.insert(number, self.done_last);
         }
         self.see_lease(now, command, outcome)
     }
@@ -192,8 +196,8 @@ impl Checker {
         events.filter(|event| range.contains(&event.entry.key)).cloned().collect()
     }
 
-    /// When a client's command was applied first anywhere.
-    pub(crate) fn done_at(&self, number: (u64, u64)) -> Option<Time> {
+    /// When a client's command was applied first anywhere, and after how many others in the same unit of time.
+    pub(crate) fn done_at(&self, number: (u64, u64)) -> Option<(Time, u64)> {
         self.done.get(&number).copied()
     }
 

@@ -274,7 +274,8 @@ impl Client {
         if input == Input::Get && output == Output::Open {
             return;
         }
-        let act = Act { client: self.place, key, called: doing.called, returned, input, output };
+        let act =
+            Act { client: self.place, key, called: doing.called, returned, done_at: None, input, output };
         self.acts.push((act, (self.number, self.sequence + 1)));
     }
 

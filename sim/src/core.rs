@@ -95,7 +95,7 @@ impl RaftCore for SimCore {
     }
 
     fn restored(&self) -> u64 {
-        self.core.restored()
+        if self.has(Bug::ChangeAfterSnapshot) { 0 } else { self.core.restored() }
     }
 
     fn apply_change(&mut self, change: &ConfChangeV2) -> Result<ConfState, CoreError> {

@@ -55,6 +55,8 @@ pub(crate) enum Fault {
     Restart(u64),
     /// Leadership is asked for elsewhere.
     Transfer,
+    /// A vote is taken from a member, or given to one.
+    Change,
 }
 
 /// A message on its way.

@@ -56,8 +56,26 @@ pub(crate) struct Act {
     pub(crate) called: Time,
     /// None for never.
     pub(crate) returned: Option<Time>,
+    /// Where nobody was told of it: when it was done, and after how many others in the same unit of time.
+    pub(crate) done_at: Option<(Time, u64)>,
     pub(crate) input: Input,
     pub(crate) output: Output,
+}
+
+/// Into so many parts a unit of time is cut, so that what is done in the same one has an order.
+const PARTS: Time = 1 << 16;
+
+impl Act {
+    /// From when to when it may have been done.
+    fn span(&self) -> (i64, i64) {
+        let part =
+            |time: Time, part: u64| i64::try_from(time * PARTS + part.min(PARTS - 1)).unwrap_or(i64::MAX);
+        match (self.done_at, self.returned) {
+            (Some((time, place)), _) => (part(time, place), part(time, place)),
+            (None, Some(returned)) => (part(self.called, 0), part(returned, PARTS - 1)),
+            (None, None) => (part(self.called, 0), i64::MAX),
+        }
+    }
 }
 
 /// One key.
@@ -92,11 +110,11 @@ impl Model for Key {
 pub(crate) fn judge(acts: &[Act]) -> Result<(), Wrong> {
     let mut keys: BTreeMap<u64, Vec<Operation<Key>>> = BTreeMap::new();
     for act in acts {
-        let time = |time: Time| i64::try_from(time).unwrap_or(i64::MAX);
+        let (call_time, return_time) = act.span();
         keys.entry(act.key).or_default().push(Operation {
             client_id: u32::try_from(act.client).ok(),
-            call_time: time(act.called),
-            return_time: act.returned.map_or(i64::MAX, time),
+            call_time,
+            return_time,
             op: (act.input, act.output),
             metadata: None,
         });
@@ -118,7 +136,7 @@ mod tests {
     use super::*;
 
     fn act(called: Time, returned: Time, input: Input, output: Output) -> Act {
-        Act { client: 0, key: 1, called, returned: Some(returned), input, output }
+        Act { client: 0, key: 1, called, returned: Some(returned), done_at: None, input, output }
     }
 
     #[test]

@@ -9,8 +9,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use dunlin_rafthttp::raftpb::{Entry, EntryType, Message, SnapshotMetadata};
+use bytes::{Bytes, BytesMut};
+use dunlin_rafthttp::raftpb::{
+    self, ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, EntryType, Message,
+    SnapshotMetadata,
+};
 use dunlin_rafthttp::{Admission, LocalView, MemberId, Refusal, Strangers, admit};
 use dunlin_registry::driver::{AppliedChange, Driver, Proposal, RequestId, Step, leads};
 use dunlin_registry::lease_clock::LeaseClock;
@@ -54,6 +57,8 @@ pub(crate) enum MemberEvent {
     Forget(RequestId),
     /// Leadership is asked for elsewhere.
     Transfer(u64),
+    /// A vote is to be taken from a member, or given to one.
+    Change(ConfChangeType, u64),
 }
 
 /// What a client asks.
@@ -129,6 +134,8 @@ struct Running {
     waiting: BTreeMap<RequestId, Waiter>,
     /// Term and last index, as others may know them.
     view: (u64, u64),
+    /// The index of the last snapshot that came; one that was not taken is not ahead of it for long.
+    restored: u64,
     /// Whom its transport knows: as the registry's node has it, who is said to begin with and who is in the store.
     known: BTreeSet<MemberId>,
     /// The last index that was given to be applied.
@@ -160,6 +167,14 @@ impl Member {
     /// The last index of its log, when it runs.
     pub(crate) fn last_index(&self) -> u64 {
         self.running.as_ref().map_or(0, |running| running.view.1)
+    }
+
+    /// Who votes and who learns, as its core has it.
+    pub(crate) fn configuration(&self) -> Option<(Vec<u64>, Vec<u64>)> {
+        let mut of = self.running.as_ref()?.driver.conf_state();
+        of.voters.sort_unstable();
+        of.learners.sort_unstable();
+        Some((of.voters, of.learners))
     }
 
     /// Whether it leads, as far as it knows.
@@ -197,6 +212,7 @@ impl Member {
                 running.waiting.remove(&request);
                 running.driver.handle_forgotten(request);
             }
+            MemberEvent::Change(change_type, id) => running.change(change_type, id, ground),
             MemberEvent::Transfer(to) => running.driver.handle_transfer(to),
         }
         self.act(ground);
@@ -234,6 +250,7 @@ impl Member {
         match admission {
             Ok(Admission::Deliver) => {
                 if let Some(running) = &mut self.running {
+                    running.restored = running.restored.max(envelope.message.snapshot.metadata.index);
                     running.driver.handle_message(envelope.message);
                 }
                 self.act(ground);
@@ -403,6 +420,48 @@ impl Running {
         if leads(&self.driver.look()) {
             self.expire_leases(id, ground);
         }
+    }
+
+    /// Looks whether core and store agree on who votes, when both are equally far.
+    fn check_configuration(&self, id: u64, ground: &mut Ground) {
+        // A snapshot that came and is not installed is ahead of the store.
+        let is_overtaken = self.driver.applied() < self.restored;
+        if is_overtaken || self.store.applied() != self.driver.applied() || !self.applied.is_empty() {
+            return;
+        }
+        let of_core = self.driver.conf_state();
+        let voters: BTreeSet<u64> = of_core.voters.iter().copied().collect();
+        let votes = |member: &&dunlin_registry::store::Member| !member.is_learner;
+        let of_store: BTreeSet<u64> = self.store.members().filter(votes).map(|member| member.id).collect();
+        if voters != of_store {
+            let text = format!(
+                "at index {} of member {id} {voters:?} vote, and {of_store:?} by the store",
+                self.driver.applied()
+            );
+            ground.fail("core and store agree on members", text);
+        }
+    }
+
+    /// Proposes a change of members, if it is one that may be.
+    fn change(&mut self, change_type: ConfChangeType, id: u64, ground: &mut Ground) {
+        let request = ground.next_request();
+        let step = ConfChangeSingle { change_type: change_type.into(), node_id: id };
+        let change = ConfChangeV2 { changes: vec![step], ..ConfChangeV2::default() };
+        let mut data = BytesMut::new();
+        let entry =
+            ConfChange { id: request, change_type: change_type.into(), node_id: id, ..ConfChange::default() };
+        raftpb::encode(&entry, &mut data);
+        let data = data.freeze();
+        let proposal = Proposal { entry_type: EntryType::ConfChange, data, is_repeatable: false };
+        // From two voters to one there is no safe way: the one that is left may never hear that it is alone, and waits for the other.
+        let leaves_two = change_type == ConfChangeType::AddNode || self.driver.conf_state().voters.len() > 2;
+        let checked = leaves_two && self.store.check_change(&change).is_ok();
+        let taken = checked && self.driver.handle_change(request, (&change, proposal)).is_ok();
+        if taken {
+            self.driver.handle_forgotten(request);
+        }
+        ground
+            .note(14, [id, u64::from(taken), 0], || format!("{change_type:?} of {id} is proposed: {taken}"));
     }
 
     /// Proposes to end the leases that are over.

@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) crash_in_write: f64,
     /// How leadership is asked for elsewhere.
     pub(crate) transfers: Spells,
+    /// How votes are taken from members and given back.
+    pub(crate) changes: Spells,
     /// Time of one tick of each member.
     pub(crate) ticks: Vec<Time>,
     pub(crate) write: RangeInclusive<Time>,
@@ -101,9 +103,10 @@ impl Plan {
             pauses: spells(rng, 200..=1_500, &[30, 150, 400]),
             crashes: spells(rng, 60..=1_000, &[5, 40, 300]),
             process_crash: share(rng, 1.0),
-            crash_after_write: share(rng, 0.05),
+            crash_after_write: share(rng, 0.2),
             crash_in_write: share(rng, 0.05),
             transfers: spells(rng, 50..=1_000, &[1]),
+            changes: spells(rng, 10..=300, &[1]),
             ticks: (0..members).map(|_| rng.u64(TICK - drift..=TICK + drift)).collect(),
             write: 0..=pick(rng, &[0, 2, 10, 40]),
             apply: 0..=pick(rng, &[0, 1, 10, 60]),

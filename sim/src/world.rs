@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use dunlin_rafthttp::raftpb::ConfChangeType;
 use dunlin_registry::store::{KeyRange, Store};
 use fastrand::Rng;
 
@@ -122,6 +123,7 @@ impl World {
             (plan.pauses, Fault::Pause),
             (plan.crashes, Fault::Crash),
             (plan.transfers, Fault::Transfer),
+            (plan.changes, Fault::Change),
         ] {
             schedule_next(spells, fault, &mut ground);
         }
@@ -242,6 +244,17 @@ impl World {
                 ground.schedule(0, Event::Member(id, life, MemberEvent::Transfer(to)));
                 schedule_next(ground.plan.transfers, fault, ground);
             }
+            Fault::Change => {
+                let id = member.id;
+                let change_type =
+                    if ground.rng.bool() { ConfChangeType::AddNode } else { ConfChangeType::AddLearnerNode };
+                // Who leads is asked, and whoever else takes himself for the leader.
+                for member in self.members.iter().filter(|member| member.leads()) {
+                    let event = MemberEvent::Change(change_type, id);
+                    ground.schedule(0, Event::Member(member.id, member.life, event));
+                }
+                schedule_next(ground.plan.changes, fault, ground);
+            }
             Fault::Restart(_) => {}
         }
     }
@@ -287,6 +300,10 @@ impl World {
         if looks.iter().any(|look| Some(look) != looks.first()) {
             ground.fail("all members come to the same state", format!("applied and checksum: {looks:?}"));
         }
+        let configurations: Vec<_> = self.members.iter().filter_map(Member::configuration).collect();
+        if configurations.iter().any(|one| Some(one) != configurations.first()) {
+            ground.fail("all members come to the same configuration", format!("{configurations:?}"));
+        }
         let leases = stores.first().map_or(0, |store| store.leases().count());
         if leases > 0 {
             ground.fail("leases end", format!("{leases} that nobody keeps alive are there"));
@@ -294,11 +311,11 @@ impl World {
         self.clients.iter_mut().for_each(Client::close);
         // Of what nobody was told, what was applied nowhere was not done.
         let judged = |(act, number): &(Act, (u64, u64))| {
-            if act.returned.is_some() {
-                return Some(*act);
+            let done_at = act.returned.is_none().then(|| self.ground.checker.done_at(*number));
+            match done_at {
+                None => Some(*act),
+                Some(done_at) => Some(Act { done_at: Some(done_at?), ..*act }),
             }
-            let done_at = self.ground.checker.done_at(*number)?;
-            Some(Act { called: done_at, returned: Some(done_at), ..*act })
         };
         let judged: Vec<Act> =
             self.clients.iter().flat_map(|client| &client.acts).filter_map(judged).collect();

@@ -98,6 +98,7 @@ impl Member {
             unwritten: VecDeque::new(),
             waiting: BTreeMap::new(),
             view: (term, last_index),
+            restored: 0,
             known,
             given: snapshot.index,
         })

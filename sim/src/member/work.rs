@@ -133,14 +133,19 @@ impl Member {
             None => {}
             Some(Applied::Entries(index, changes)) => {
                 let is_changed = !changes.is_empty();
+                // The first ones make the group.
+                let is_lost = |change: &AppliedChange| ground.has(Bug::ChangeNotTold) && change.index > 5;
+                let changes = changes.into_iter().filter(|change| !is_lost(change)).collect();
                 running.driver.handle_applied(index, changes);
                 if is_changed {
                     running.follow_members();
                 }
+                running.check_configuration(self.id, ground);
             }
             Some(Applied::Installed(snapshot)) => {
                 running.driver.handle_installed(&snapshot);
                 running.follow_members();
+                running.check_configuration(self.id, ground);
             }
             Some(Applied::Image(image)) => self.begin_image(&image, ground),
         }

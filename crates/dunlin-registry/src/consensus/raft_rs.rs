@@ -3,7 +3,8 @@
 //! Known of it, and kept out of here: it panics over heartbeats that commit what is not there, over proposals without entries and
 //! over terms at the end of their range (`admit` lets none of these in); it lets a node that is no voter hold an election when told
 //! to (nobody tells it); it panics over an election between a leader's snapshot and the word that it is applied (it is told at once);
-//! it draws election timeouts from the thread's random numbers (they are set anew after each step, from a seed).
+//! a leader that has lost its vote leads on and answers reads (it answers none, and hands over); it draws election timeouts from the
+//! thread's random numbers (they are set anew after each step, from a seed).
 
 use bytes::Bytes;
 use dunlin_rafthttp::raftpb::{
@@ -93,6 +94,25 @@ impl RaftRs {
         }
     }
 
+    /// Whether it leads and has lost its vote. The crate lets it lead on, and then answers reads without asking anybody where there is
+    /// one voter, which it takes for itself.
+    fn leads_without_vote(&self) -> bool {
+        self.node.raft.state == StateRole::Leader && !self.node.raft.promotable()
+    }
+
+    /// Hands over to the voter that has most of the log. Were it to step down at once, the voters might never hear that it has lost
+    /// its vote, and wait for it.
+    fn hand_over(&mut self) {
+        let voters = self.conf_state().voters;
+        let fit = self
+            .progress()
+            .into_iter()
+            .filter(|progress| voters.contains(&progress.id) && progress.is_active);
+        if let Some(best) = fit.max_by_key(|progress| progress.matched) {
+            self.node.transfer_leader(best.id);
+        }
+    }
+
     fn ask(&mut self, message: eraftpb::Message) -> Result<(), CoreError> {
         let taken = self.node.step(message);
         self.set_election_timeout();
@@ -124,10 +144,16 @@ const fn mix(number: u64) -> u64 {
 impl RaftCore for RaftRs {
     fn handle_tick(&mut self) {
         self.node.tick();
+        if self.leads_without_vote() {
+            self.hand_over();
+        }
         self.set_election_timeout();
     }
 
     fn handle_message(&mut self, mut message: Message) -> Result<(), CoreError> {
+        if message.is(MessageType::ReadIndex) && self.leads_without_vote() {
+            return Err(CoreError::Refused);
+        }
         let shown = if message.is(MessageType::Prop) { show_readable(&mut message) } else { Vec::new() };
         let last_index = self.node.raft.raft_log.last_index();
         self.ask(message_to_core(message).ok_or(CoreError::Refused)?)?;
@@ -151,6 +177,9 @@ impl RaftCore for RaftRs {
     }
 
     fn ask_read_index(&mut self, question: u64) {
+        if self.leads_without_vote() {
+            return;
+        }
         // A leader tells questions apart by their bytes alone, whoever asks.
         self.node.read_index([self.config.id.to_be_bytes(), question.to_be_bytes()].concat());
     }

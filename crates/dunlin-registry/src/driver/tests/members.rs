@@ -122,6 +122,27 @@ fn a_removed_member_no_longer_counts_and_disturbs_nobody() {
 }
 
 #[test]
+fn a_leader_that_loses_its_vote_leads_no_more_and_answers_no_reads() {
+    let (mut group, leader) = Group::led(3);
+    let [learner, voter] = group.others(leader)[..] else { panic!() };
+    group.change(leader, ConfChangeType::AddLearnerNode, learner).unwrap();
+    group.change(leader, ConfChangeType::AddLearnerNode, leader).unwrap();
+    group.cut.insert(voter);
+    group.driver(leader).handle_read(77).unwrap();
+    group.driver(learner).handle_read(78).unwrap();
+    group.tick(30);
+    assert!(!leads(&group.driver(leader).look()));
+    assert!(group.members.values().all(|member| member.reads.is_empty()), "the one voter was not asked");
+    group.cut.clear();
+    assert_eq!(group.wait_for_leader(), voter);
+    group.tick(5);
+    assert_eq!(
+        (&group.members[&leader].reads[..], &group.members[&learner].reads[..]),
+        (&[77][..], &[78][..])
+    );
+}
+
+#[test]
 fn a_change_that_a_snapshot_has_overtaken_is_not_done_on_top_of_it() {
     let mut member = Member::new(2, Recovered::bootstrap((1..=3).map(|id| (id, Bytes::new()))));
     member.act();
