@@ -122,7 +122,7 @@ async fn work<C: Client>(mut client: C, (number, kind): (usize, Kind), phase: Ar
             Ok(VALUE_LEN) => {}
             // A stale read may come before the member has the key.
             Ok(_) | Err(_) if kind == Kind::GetStale && now == WARM_UP => {
-                sleep(Duration::from_millis(5)).await
+                sleep(Duration::from_millis(5)).await;
             }
             Ok(_) | Err(_) => {
                 seen.lost += 1;

@@ -269,19 +269,23 @@ impl<C: RaftCore> Driver<C> {
             let is_idle = reads.is_empty() && look.is_none();
             return (!is_idle).then(|| Step { reads, look, ..Step::default() });
         };
+        // A member that forgets that a change was committed may wait for ever for the vote of one who is gone.
+        let is_change = |entry: &Entry| entry.entry_type() != Ok(EntryType::Normal);
+        let must_sync = todo.persist.must_sync || todo.committed.iter().any(is_change);
+        let persist = Persist { must_sync, ..todo.persist };
         let is_snapshot = |message: &Message| message.is(MessageType::Snap);
         let (snapshots, messages) = todo.messages.into_iter().partition(is_snapshot);
         if let Some(last) = todo.committed.last() {
             self.given = last.index;
         }
-        if let Some(snapshot) = &todo.persist.snapshot {
+        if let Some(snapshot) = &persist.snapshot {
             self.given = snapshot.index;
         }
         let mut step = Step {
             number: todo.number,
             messages,
             snapshots,
-            persist: todo.persist,
+            persist,
             messages_after: todo.messages_after,
             committed: todo.committed,
             reads,

@@ -199,7 +199,10 @@ fn refuse(error: &RegistryError) -> Answer {
         }
         RegistryError::Store(_) | RegistryError::Compacted(_) => StatusCode::BAD_REQUEST,
         RegistryError::Change(ChangeError::NotLeader { .. }) => StatusCode::MISDIRECTED_REQUEST,
-        RegistryError::Change(ChangeError::Overloaded) => StatusCode::SERVICE_UNAVAILABLE,
+        // A moment later a leader knows more, and what is on its way is over.
+        RegistryError::Change(
+            ChangeError::Overloaded | ChangeError::OneAtATime | ChangeError::Quorum { .. },
+        ) => StatusCode::SERVICE_UNAVAILABLE,
         RegistryError::Change(_) | RegistryError::Member(_) => StatusCode::CONFLICT,
     };
     say(status, &chain(error))

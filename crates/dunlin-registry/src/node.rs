@@ -195,7 +195,7 @@ impl Node {
         let tasks = tokio_util::task::TaskTracker::new();
         let (serving, stop) = (transport.clone(), shared.stop.clone());
         tasks.spawn(async move { serving.serve(listener, stop.cancelled()).await });
-        let runner = run::Runner::new((driver, log), config, (&shared, &transport, snapshots));
+        let runner = run::Runner::new((driver, log), config, (&shared, &transport, snapshots), &tasks);
         tasks.spawn(runner.run(inbox));
         tasks.close();
         Ok(Self { shared, transport, tasks })

@@ -54,6 +54,12 @@ pub enum ChangeError {
         /// Which.
         id: u64,
     },
+    /// The leader cannot leave a group of two: the other one might never hear that it is alone, and wait for a vote for ever.
+    #[error("member {id:x} leads a group of two and cannot leave it; the other one is to lead first")]
+    LeavesOne {
+        /// The leader.
+        id: u64,
+    },
     /// Too much waits already.
     #[error("this member has too much to do")]
     Overloaded,
@@ -98,6 +104,9 @@ pub(super) fn check(
                 voters.retain(|voter| *voter != id);
                 if voters.is_empty() {
                     return Err(ChangeError::LastVoter { id });
+                }
+                if voters.len() == 1 && id == look.leader {
+                    return Err(ChangeError::LeavesOne { id });
                 }
             }
             // Who is where is nothing that Raft counts; what is unknown is refused by the state machine.

@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use dunlin_rafthttp::raftpb::{ConfChangeV2, Message, SnapshotMetadata};
@@ -12,6 +11,7 @@ use dunlin_rafthttp::{MemberId, Snapshot as SentSnapshot, Transport};
 use tokio::fs::File;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::task::TaskTracker;
 
 use super::applier::{self, Applied, Applier};
 use super::snapshots::Snapshots;
@@ -77,16 +77,17 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Everything that runs beside it begins here.
+    /// Everything that runs beside it begins here, among the tasks that a stop waits for.
     pub(super) fn new(
         (driver, log): (Driver<RaftRs>, Log<FsDisk>),
         config: &NodeConfig,
         (shared, transport, snapshots): (&Arc<Shared>, &Transport, Snapshots),
+        tasks: &TaskTracker,
     ) -> Self {
         // Each step that is under way has one answer, so answers always have room.
         let (to_write, jobs) = mpsc::channel(STEPS_MAX);
         let (tell_written, written) = mpsc::channel(2 * STEPS_MAX);
-        thread::spawn(move || writer::run(log, jobs, &tell_written));
+        tasks.spawn_blocking(move || writer::run(log, jobs, &tell_written));
         let (to_apply, jobs) = mpsc::channel(STEPS_MAX);
         let (tell_applied, applied) = mpsc::channel(2 * STEPS_MAX);
         let applier = Applier {
@@ -95,7 +96,7 @@ impl Runner {
             snapshot_entries: config.snapshot_entries,
             imaged: driver.applied(),
         };
-        thread::spawn(move || applier.run(jobs, &tell_applied));
+        tasks.spawn_blocking(move || applier.run(jobs, &tell_applied));
         let (tell_imaged, imaged) = mpsc::channel(1);
         Self {
             driver,

@@ -126,7 +126,12 @@ fn a_leader_that_loses_its_vote_leads_no_more_and_answers_no_reads() {
     let (mut group, leader) = Group::led(3);
     let [learner, voter] = group.others(leader)[..] else { panic!() };
     group.change(leader, ConfChangeType::AddLearnerNode, learner).unwrap();
-    group.change(leader, ConfChangeType::AddLearnerNode, leader).unwrap();
+    // It would refuse this itself, but members of other programs may propose it.
+    let (_, proposal) = change_entry(ConfChangeType::AddLearnerNode, leader);
+    group.driver(leader).handle_proposal(1, proposal).unwrap();
+    group.settle();
+    group.driver(leader).handle_forgotten(1);
+    group.tick(2);
     group.cut.insert(voter);
     group.driver(leader).handle_read(77).unwrap();
     group.driver(learner).handle_read(78).unwrap();
@@ -189,4 +194,31 @@ fn a_node_that_is_no_voter_never_holds_an_election() {
     group.tick(200);
     let look = group.driver(9).look();
     assert_eq!((look.role, look.term), (Role::Follower, 0));
+}
+
+#[test]
+fn that_a_change_is_committed_is_synced_and_a_leader_does_not_leave_a_group_of_two() {
+    let (mut group, leader) = Group::led(2);
+    let other = group.others(leader)[0];
+    let refused = group.change(leader, ConfChangeType::RemoveNode, leader);
+    assert_eq!(refused, Err(ChangeError::LeavesOne { id: leader }));
+    let (change, proposal) = change_entry(ConfChangeType::RemoveNode, other);
+    group.driver(leader).handle_change(1, (&change, proposal)).unwrap();
+    let mut is_synced = None;
+    for _ in 0..20 {
+        let said = group.member(other).act();
+        said.into_iter().for_each(|message| group.driver(leader).handle_message(message));
+        let mut heard = Vec::new();
+        let driver = group.driver(leader);
+        while let Some(step) = driver.poll() {
+            driver.handle_persisted(step.number);
+            let commit = step.persist.hard_state.map_or(0, |hard_state| hard_state.commit);
+            if let Some(last) = step.committed.last() {
+                is_synced = is_synced.or(Some(step.persist.must_sync && commit >= last.index));
+            }
+            heard.extend(step.messages.into_iter().chain(step.messages_after));
+        }
+        heard.into_iter().for_each(|message| group.driver(other).handle_message(message));
+    }
+    assert_eq!(is_synced, Some(true));
 }
