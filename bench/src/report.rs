@@ -1,7 +1,9 @@
 //! The one JSON line that a run of the load ends with.
 
+use std::io::Write;
 use std::time::Duration;
 
+use anyhow::Context;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
@@ -84,6 +86,16 @@ impl Report {
         self.cpu_us_per_op = self.set_rate(ops, elapsed, sender_ns + receiver_ns);
     }
 
+    /// Prints it as one JSON line.
+    ///
+    /// # Errors
+    ///
+    /// When nobody reads it.
+    pub fn print(&self) -> anyhow::Result<()> {
+        writeln!(std::io::stdout(), "{}", serde_json::to_string(self)?)?;
+        Ok(())
+    }
+
     fn set_rate(&mut self, ops: u64, elapsed: Duration, cpu_ns: u64) -> Option<f64> {
         self.ops = Some(ops);
         self.seconds = Some(elapsed.as_secs_f64());
@@ -101,6 +113,24 @@ impl Report {
             self.p99_us = Some(float(times_ns.value_at_quantile(0.99)) / 1000.0);
         }
     }
+}
+
+/// Lets a run take so many seconds at most, and prints its report as one JSON line.
+///
+/// # Errors
+///
+/// When the time is up, or the run fails.
+///
+/// # Cancel safety
+///
+/// Dropping the future drops the run; nothing is printed then.
+pub async fn print_within(
+    limit_s: u64,
+    run: impl Future<Output = anyhow::Result<Report>>,
+) -> anyhow::Result<()> {
+    let report =
+        tokio::time::timeout(Duration::from_secs(limit_s), run).await.context("the time is up")??;
+    report.print()
 }
 
 /// An empty histogram of nanoseconds, up to a minute.

@@ -1,16 +1,13 @@
 //! One HTTP client under load: one kind of work against one server, and one JSON line with what was measured.
 
-use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use dunlin_bench::http::clients::{Client, Dunlin, Hyper, HyperUtil, Reqwest};
 use dunlin_bench::http::{Target, steady, wave};
 use dunlin_bench::kernel::Meter;
-use dunlin_bench::report::Report;
-use tokio::time::timeout;
+use dunlin_bench::report::{Report, print_within};
 
 /// Loads one server with one client and prints one JSON line.
 #[derive(Debug, Parser)]
@@ -51,11 +48,7 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     // One thread for each client, Go's too: the server has the other core.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let limit = Duration::from_secs(arguments.limit_s);
-    let run = runtime.block_on(async { timeout(limit, run(&arguments)).await });
-    let report = run.context("the time is up")??;
-    writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
-    Ok(())
+    runtime.block_on(print_within(arguments.limit_s, run(&arguments)))
 }
 
 async fn run(arguments: &Arguments) -> Result<Report> {

@@ -1,6 +1,5 @@
 //! The load generator: one kind of work against one server, and one JSON line with what was measured.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -56,6 +55,5 @@ fn main() -> Result<()> {
         Work::Broadcast(plan) => broadcast::run(&mut engine, meter, plan),
         Work::Churn(plan) => churn::run(&mut engine, meter, plan),
     }?;
-    writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
-    Ok(())
+    report.print()
 }

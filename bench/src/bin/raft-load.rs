@@ -1,15 +1,11 @@
 //! One member of a Raft group under load: it receives until the bench is over, or sends and prints one JSON line.
 
-use std::io::Write;
-use std::time::Duration;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use dunlin_bench::raft::receiver::{self, ReceiverPlan};
 use dunlin_bench::raft::sender::SenderPlan;
 use dunlin_bench::raft::{appends, heartbeats, snapshot};
-use dunlin_bench::report::Report;
-use tokio::time::timeout;
+use dunlin_bench::report::{Report, print_within};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -53,13 +49,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     match &arguments.role {
         Role::Receive(plan) => runtime.block_on(receiver::run(plan)),
-        Role::Send(send) => {
-            let limit = Duration::from_secs(send.limit_s);
-            let run = runtime.block_on(async { timeout(limit, run(send)).await });
-            let report = run.context("the time is up")??;
-            writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
-            Ok(())
-        }
+        Role::Send(send) => runtime.block_on(print_within(send.limit_s, run(send))),
     }
 }
 

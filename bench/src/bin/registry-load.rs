@@ -1,15 +1,11 @@
 //! A group of members under load: one kind of work, and one JSON line with what was measured.
 
-use std::io::Write;
-use std::time::Duration;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use dunlin_bench::registry::clients::{Client, Dunlin};
 use dunlin_bench::registry::etcd::Etcd;
 use dunlin_bench::registry::{Target, requests, watches};
-use dunlin_bench::report::Report;
-use tokio::time::timeout;
+use dunlin_bench::report::{Report, print_within};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -44,11 +40,7 @@ enum Work {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let limit = Duration::from_secs(arguments.limit_s);
-    let run = runtime.block_on(async { timeout(limit, run(&arguments)).await });
-    let report = run.context("the time is up")??;
-    writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
-    Ok(())
+    runtime.block_on(print_within(arguments.limit_s, run(&arguments)))
 }
 
 async fn run(arguments: &Arguments) -> Result<Report> {

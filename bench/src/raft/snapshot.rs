@@ -1,13 +1,11 @@
 //! A snapshot with a large database: how long it takes, and how much memory it takes of both sides.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use dunlin_rafthttp::raftpb::{ConfState, Message, MessageType, Snapshot as RaftSnapshot, SnapshotMetadata};
 use dunlin_rafthttp::{Snapshot, SnapshotStatus};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::AsyncReadExt as _;
 
 use super::sender::{Sender, SenderPlan};
 use super::{RECEIVER, SENDER, TERM};
@@ -19,23 +17,6 @@ pub struct SnapshotPlan {
     /// Bytes of the database.
     #[arg(long, default_value_t = 256 << 20)]
     len: u64,
-}
-
-/// A database that is nowhere.
-struct Repeated(u64);
-
-impl AsyncRead for Repeated {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let len = usize::try_from(self.0).unwrap_or(usize::MAX).min(buf.remaining());
-        buf.initialize_unfilled_to(len).fill(b'x');
-        buf.advance(len);
-        self.0 -= len as u64;
-        Poll::Ready(Ok(()))
-    }
 }
 
 /// Runs the plan and reports.
@@ -61,7 +42,7 @@ pub async fn run(plan: &SenderPlan, snapshot: SnapshotPlan) -> Result<Report> {
         idle += meter.rss()?;
     }
     let (cpu_before, begin) = (sender.cpu()?, Instant::now());
-    let database = Box::pin(Repeated(snapshot.len));
+    let database = Box::pin(tokio::io::repeat(b'x').take(snapshot.len));
     sender.transport.send_snapshot(Snapshot { message, database, database_len: snapshot.len }).await;
     ensure!(sender.snapshot_status().await == Some(SnapshotStatus::Finished), "the snapshot did not arrive");
     let (elapsed, cpu) = (begin.elapsed(), sender.cpu()?.since(&cpu_before));

@@ -2,14 +2,11 @@
 #![cfg(test)]
 #![cfg(target_os = "linux")]
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use dunlin_rafthttp::raftpb::{ConfState, Message, MessageType, Snapshot as RaftSnapshot, SnapshotMetadata};
 use dunlin_rafthttp::{
     ClusterId, MemberId, ProcessError, Raft, Snapshot, SnapshotStatus, Transport, snapshot_file_name,
 };
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 const DATABASE_LEN: u64 = 100 << 20;
@@ -32,23 +29,6 @@ impl Raft for Taker {
     fn report_unreachable(&self, _id: MemberId) {}
 
     fn report_snapshot(&self, _id: MemberId, _status: SnapshotStatus) {}
-}
-
-/// So many bytes, none of which are kept.
-struct Zeroes(u64);
-
-impl AsyncRead for Zeroes {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let len = usize::try_from(self.0).unwrap_or(usize::MAX).min(buf.remaining());
-        self.0 -= len as u64;
-        buf.initialize_unfilled_to(len);
-        buf.advance(len);
-        Poll::Ready(Ok(()))
-    }
 }
 
 /// A line of this process's status, in bytes.
@@ -74,7 +54,7 @@ async fn a_hundred_megabytes_go_by_in_bounded_memory() {
     let snapshot = RaftSnapshot { metadata, ..RaftSnapshot::default() };
     let msg_type = MessageType::Snap.into();
     let message = Message { msg_type, from: 1, to: 2, term: 1, snapshot, ..Message::default() };
-    let database = Box::pin(Zeroes(DATABASE_LEN));
+    let database = Box::pin(tokio::io::repeat(0).take(DATABASE_LEN));
     let before = status("VmRSS:");
     assert!(sender.send_snapshot(Snapshot { message, database, database_len: DATABASE_LEN }).await);
     let file = std::fs::metadata(dir.path().join(snapshot_file_name(7))).unwrap();

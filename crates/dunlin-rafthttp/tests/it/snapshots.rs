@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use dunlin_rafthttp::raftpb::{Message, MessageType, Snapshot as RaftSnapshot};
 use dunlin_rafthttp::{MemberId, Snapshot, SnapshotStatus, snapshot_file_name};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 
 use crate::members::{Member, Told, message, metadata, until};
 use crate::wire::Wire;
@@ -88,7 +88,7 @@ async fn a_database_of_another_length_or_with_an_error_leaves_no_file_and_is_rep
 #[tokio::test]
 async fn a_snapshot_that_no_node_would_send_is_refused_before_its_database() {
     let (sender, mut receiver, dir) = members().await;
-    let mut sent = snapshot(Zeroes(1 << 40), 1 << 40);
+    let mut sent = snapshot(zeroes(1 << 40), 1 << 40);
     sent.message.snapshot.metadata.term = 0;
     assert!(!sender.transport.send_snapshot(sent).await);
     assert_eq!(files(&dir), Vec::<String>::new());
@@ -103,20 +103,8 @@ async fn a_node_without_a_folder_refuses_databases() {
 }
 
 /// So many bytes, none of which are kept.
-struct Zeroes(u64);
-
-impl AsyncRead for Zeroes {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let len = usize::try_from(self.0).unwrap_or(usize::MAX).min(buf.remaining());
-        self.0 -= len as u64;
-        buf.initialize_unfilled_to(len);
-        buf.advance(len);
-        Poll::Ready(Ok(()))
-    }
+fn zeroes(len: u64) -> impl AsyncRead + Send {
+    tokio::io::repeat(0).take(len)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,7 +114,7 @@ async fn a_hundred_megabytes_go_by_while_heartbeats_flow() {
     until(|| sender.transport.active_peers() == 1).await;
     let len = 100 << 20;
     let sending = sender.transport.clone();
-    let arrived = tokio::spawn(async move { sending.send_snapshot(snapshot(Zeroes(len), len)).await });
+    let arrived = tokio::spawn(async move { sending.send_snapshot(snapshot(zeroes(len), len)).await });
     let mut heartbeats = 0;
     while !arrived.is_finished() {
         sender.transport.send([message(MessageType::Heartbeat)]);
@@ -146,7 +134,7 @@ async fn a_sender_that_dies_in_the_middle_leaves_no_file() {
     sender.transport.update_peer(MemberId(2), [wire.url.as_str()]).unwrap();
     let sending = sender.transport.clone();
     let len = 1 << 40;
-    let arrived = tokio::spawn(async move { sending.send_snapshot(snapshot(Zeroes(len), len)).await });
+    let arrived = tokio::spawn(async move { sending.send_snapshot(snapshot(zeroes(len), len)).await });
     until(|| !files(&dir).is_empty()).await;
     wire.cut();
     assert!(!arrived.await.unwrap());
