@@ -9,13 +9,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use dunlin_rafthttp::raftpb::{
-    self, ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, Entry, EntryType, Message,
-    SnapshotMetadata,
-};
+use bytes::Bytes;
+use dunlin_rafthttp::raftpb::{ConfChangeType, Entry, EntryType, Message, SnapshotMetadata};
 use dunlin_rafthttp::{Admission, LocalView, MemberId, Refusal, Strangers, admit};
-use dunlin_registry::driver::{AppliedChange, Driver, Proposal, RequestId, Step, leads};
+use dunlin_registry::driver::{
+    AppliedChange, Driver, Proposal, RequestId, Step, WriteJob, leads, member_change,
+};
 use dunlin_registry::lease_clock::LeaseClock;
 use dunlin_registry::log::MemDisk;
 use dunlin_registry::store::{Command, Image, KeyRange, LeaseRevoke, Operation, Store};
@@ -27,7 +26,7 @@ use crate::core::SimCore;
 use crate::ground::{Envelope, Event, Ground};
 use crate::plan::{TICK, Time, UNIT_MS};
 use crate::snapshots::Snapshots;
-use crate::writer::{Job, Writer, Written};
+use crate::writer::{Writer, Written};
 
 mod life;
 mod work;
@@ -370,7 +369,7 @@ impl Member {
         let Some(running) = &mut self.running else { return };
         if step.number > 0 {
             running.unwritten.push_back((step.number, after, snapshot));
-            running.writer.push(Job::Step(step.number, step.persist));
+            running.writer.push(WriteJob::Step { number: step.number, persist: step.persist });
         }
         if let Some(last) = step.committed.last().map(|entry| entry.index) {
             running.applies.push_back(Apply::Entries(step.committed));
@@ -445,14 +444,7 @@ impl Running {
     /// Proposes a change of members, if it is one that may be.
     fn change(&mut self, change_type: ConfChangeType, id: u64, ground: &mut Ground) {
         let request = ground.next_request();
-        let step = ConfChangeSingle { change_type: change_type.into(), node_id: id };
-        let change = ConfChangeV2 { changes: vec![step], ..ConfChangeV2::default() };
-        let mut data = BytesMut::new();
-        let entry =
-            ConfChange { id: request, change_type: change_type.into(), node_id: id, ..ConfChange::default() };
-        raftpb::encode(&entry, &mut data);
-        let data = data.freeze();
-        let proposal = Proposal { entry_type: EntryType::ConfChange, data, is_repeatable: false };
+        let (change, proposal) = member_change(request, change_type, id, Bytes::new());
         // From two voters to one there is no safe way: the one that is left may never hear that it is alone, and waits for the other.
         let leaves_two = change_type == ConfChangeType::AddNode || self.driver.conf_state().voters.len() > 2;
         let checked = leaves_two && self.store.check_change(&change).is_ok();

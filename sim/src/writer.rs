@@ -2,21 +2,12 @@
 
 use std::collections::VecDeque;
 
-use dunlin_rafthttp::raftpb::{Entry, HardState, SnapshotMetadata};
-use dunlin_registry::consensus::Persist;
+use dunlin_rafthttp::raftpb::{HardState, SnapshotMetadata};
+use dunlin_registry::driver::{WriteBatch, WriteJob};
 use dunlin_registry::log::{Batch, Log, LogError};
 
 use crate::bug::Bug;
 use crate::disk::SimDisk;
-
-/// Something to be written.
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// Of the driver's step of this number.
-    Step(u64, Persist),
-    /// A snapshot of its own is on the disk.
-    Mark(SnapshotMetadata),
-}
 
 /// What became of it.
 #[derive(Debug)]
@@ -27,35 +18,23 @@ pub(crate) enum Written {
     Marked(SnapshotMetadata),
 }
 
-/// What is gathered for one write.
-#[derive(Debug, Default)]
-struct Gathered {
-    entries: Vec<Entry>,
-    hard_state: Option<HardState>,
-    snapshot: Option<SnapshotMetadata>,
-    number: u64,
-    must_sync: bool,
-    has_step: bool,
-    is_mark: bool,
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Writer {
     log: Log<SimDisk>,
-    jobs: VecDeque<Job>,
-    writing: Option<Gathered>,
-    /// A commit alone is worth no write: it goes with the next one.
-    commit: Option<HardState>,
+    jobs: VecDeque<WriteJob>,
+    writing: Option<WriteBatch>,
+    /// What the last write left over.
+    left_over: Option<HardState>,
     bug: Option<Bug>,
 }
 
 impl Writer {
     pub(crate) const fn new(log: Log<SimDisk>, bug: Option<Bug>) -> Self {
-        Self { log, jobs: VecDeque::new(), writing: None, commit: None, bug }
+        Self { log, jobs: VecDeque::new(), writing: None, left_over: None, bug }
     }
 
-    pub(crate) fn push(&mut self, job: Job) {
+    pub(crate) fn push(&mut self, job: WriteJob) {
         self.jobs.push_back(job);
     }
 
@@ -73,35 +52,34 @@ impl Writer {
         if self.writing.is_some() || self.jobs.is_empty() {
             return None;
         }
-        let mut gathered = Gathered::default();
+        let mut batch = WriteBatch::after(self.left_over.take());
         while let Some(job) = self.jobs.pop_front() {
-            if let Err(job) = gathered.take(job) {
+            if let Err(job) = batch.take(job) {
                 self.jobs.push_front(job);
                 break;
             }
         }
-        let must_sync = gathered.must_sync;
-        self.writing = Some(gathered);
+        let must_sync = batch.must_sync;
+        self.writing = Some(batch);
         Some(must_sync)
     }
 
     /// What will be said of the write that is under way.
     pub(crate) fn promise(&self) -> Option<Written> {
-        let gathered = self.writing.as_ref()?;
-        match &gathered.snapshot {
-            Some(snapshot) if gathered.is_mark => Some(Written::Marked(snapshot.clone())),
-            _ => Some(Written::Persisted(gathered.number)),
+        let batch = self.writing.as_ref()?;
+        match &batch.snapshot {
+            Some(snapshot) if batch.is_mark => Some(Written::Marked(snapshot.clone())),
+            _ => Some(Written::Persisted(batch.number)),
         }
     }
 
     /// Ends the write that is under way.
     pub(crate) fn end(&mut self) -> Result<Option<Written>, LogError> {
         let promise = self.promise();
-        let Some(mut gathered) = self.writing.take() else { return Ok(None) };
-        self.commit = gathered.hard_state.or(self.commit);
-        if gathered.must_sync {
-            let hard_state = self.commit.take();
-            self.append(&mut gathered, hard_state)?;
+        let Some(batch) = self.writing.take() else { return Ok(None) };
+        self.left_over = batch.left_over();
+        if batch.must_sync {
+            self.append(batch)?;
         }
         if let Some(Written::Marked(snapshot)) = &promise {
             self.log.compact(snapshot.index)?;
@@ -109,59 +87,22 @@ impl Writer {
         Ok(promise)
     }
 
-    fn append(&mut self, gathered: &mut Gathered, mut hard_state: Option<HardState>) -> Result<(), LogError> {
+    fn append(&mut self, mut batch: WriteBatch) -> Result<(), LogError> {
         match self.bug {
             Some(Bug::VoteNotWritten) => {
-                hard_state = hard_state.map(|hard_state| HardState { vote: 0, ..hard_state });
+                batch.hard_state = batch.hard_state.map(|hard_state| HardState { vote: 0, ..hard_state });
             }
-            Some(Bug::TermNotWritten) if gathered.entries.is_empty() && gathered.snapshot.is_none() => {
-                hard_state = None;
+            Some(Bug::TermNotWritten) if batch.entries.is_empty() && batch.snapshot.is_none() => {
+                batch.hard_state = None;
             }
             Some(Bug::ConflictKept) => {
                 let last_index = self.log.last_index();
-                gathered.entries.retain(|entry| entry.index > last_index);
+                batch.entries.retain(|entry| entry.index > last_index);
             }
-            Some(Bug::SnapshotWithoutCut) if !gathered.is_mark => gathered.snapshot = None,
+            Some(Bug::SnapshotWithoutCut) if !batch.is_mark => batch.snapshot = None,
             _ => {}
         }
-        let snapshot = gathered.snapshot.as_ref();
-        self.log.append(Batch { entries: &gathered.entries, hard_state, snapshot })
-    }
-}
-
-impl Gathered {
-    /// Adds a job, if it can be written in the same batch.
-    #[expect(
-        clippy::result_large_err,
-        reason = "a job that does not fit goes back whole, to be the next one"
-    )]
-    fn take(&mut self, job: Job) -> Result<(), Job> {
-        let is_first = !self.has_step && !self.is_mark;
-        match job {
-            Job::Mark(snapshot) if is_first => {
-                self.snapshot = Some(snapshot);
-                self.must_sync = true;
-                self.is_mark = true;
-                Ok(())
-            }
-            Job::Step(number, persist) if is_first || (!self.is_mark && self.fits(&persist)) => {
-                self.entries.extend(persist.entries);
-                self.hard_state = persist.hard_state.or(self.hard_state);
-                self.snapshot = persist.snapshot;
-                self.must_sync |= persist.must_sync;
-                self.number = number;
-                self.has_step = true;
-                Ok(())
-            }
-            job => Err(job),
-        }
-    }
-
-    fn fits(&self, persist: &Persist) -> bool {
-        let follows = match (self.entries.last(), persist.entries.first()) {
-            (Some(last), Some(first)) => last.index + 1 == first.index,
-            _ => true,
-        };
-        follows && self.snapshot.is_none() && persist.snapshot.is_none()
+        let WriteBatch { entries, hard_state, snapshot, .. } = &batch;
+        self.log.append(Batch { entries, hard_state: *hard_state, snapshot: snapshot.as_ref() })
     }
 }

@@ -87,6 +87,12 @@ impl Recovered {
         let commit = entries.len() as u64;
         Self { hard_state: HardState { term: 1, vote: 0, commit }, entries, ..Self::default() }
     }
+
+    /// Whether there was never anything: neither an entry nor a snapshot nor a vote.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.snapshot.index == 0 && self.hard_state.term == 0
+    }
 }
 
 /// What a member is in its group.

@@ -7,6 +7,8 @@
 //! - `driver/proposals.rs`: proposals that are not applied yet.
 //! - `driver/reads.rs`: reads that wait for an index.
 //! - `driver/change.rs`: whether a change of members is safe.
+//! - `driver/write.rs`: what is written to the log at once.
+//! - `driver/apply.rs`: what becomes of a committed entry.
 //!
 //! Invariants: what it holds is bounded; a proposal that may be applied twice is proposed once; nothing is said to be readable before
 //! everything up to the index that a quorum vouched for is applied.
@@ -18,15 +20,19 @@ use dunlin_rafthttp::raftpb::{
     ConfChangeV2, ConfState, Entry, EntryType, Message, MessageType, SnapshotMetadata,
 };
 
+mod apply;
 mod change;
 mod proposals;
 mod reads;
 #[cfg(test)]
 mod tests;
+mod write;
 
+pub use self::apply::{AppliedEntry, ApplyError, apply_entry};
 pub use self::change::{ChangeError, member_change};
 use self::proposals::Proposals;
 use self::reads::Reads;
+pub use self::write::{WriteBatch, WriteJob};
 use crate::consensus::{CoreLook, Persist, Progress, RaftCore, Role};
 use crate::limits::{PROPOSALS_LEN_MAX, PROPOSALS_MAX, READS_MAX, UNAPPLIED_ENTRIES_MAX};
 

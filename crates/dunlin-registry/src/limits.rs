@@ -64,7 +64,7 @@ pub const INBOX_MAX: usize = 4_096;
 pub const STEPS_MAX: usize = 256;
 
 /// Bytes of entries that are written at a time, about.
-pub const BATCH_LEN_MAX: usize = 16 * 1024 * 1024;
+pub const GATHERED_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// Snapshots that stay on the disk: the one in force, and one before it that may still be on its way to somebody.
 pub const SNAPSHOTS_KEPT: usize = 2;

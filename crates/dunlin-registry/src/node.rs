@@ -243,7 +243,6 @@ impl Drop for Node {
 fn open_log(config: &NodeConfig, begin: &Begin) -> Result<(Log<FsDisk>, Recovered), StartError> {
     let disk = FsDisk::open(log_dir(&config.dir))?;
     let identity = Identity { cluster_id: config.cluster.0, member_id: config.id.0 };
-    let is_new = Log::identity(&disk)?.is_none();
     let (mut log, found) = Log::open(disk, identity, LogConfig::default())?;
     if let Some(cut) = found.cut {
         tracing::warn!(
@@ -251,17 +250,14 @@ fn open_log(config: &NodeConfig, begin: &Begin) -> Result<(Log<FsDisk>, Recovere
             "the end of the log was torn, which nobody was told to be safe; it is cut"
         );
     }
-    let is_empty =
-        is_new || (found.entries.is_empty() && found.snapshot.index == 0 && found.hard_state.term == 0);
-    if let (true, Begin::Bootstrap(members)) = (is_empty, begin) {
-        let context = |member: &Member| (member.id, Bytes::from(member.encode_to_vec()));
-        let first = Recovered::bootstrap(members.iter().map(context));
-        let hard_state = Some(first.hard_state);
-        log.append(Batch { entries: &first.entries, hard_state, ..Batch::default() })?;
-        return Ok((log, first));
-    }
-    let recovered =
+    let mut recovered =
         Recovered { hard_state: found.hard_state, snapshot: found.snapshot, entries: found.entries };
+    if let (true, Begin::Bootstrap(members)) = (recovered.is_empty(), begin) {
+        let context = |member: &Member| (member.id, Bytes::from(member.encode_to_vec()));
+        recovered = Recovered::bootstrap(members.iter().map(context));
+        let hard_state = Some(recovered.hard_state);
+        log.append(Batch { entries: &recovered.entries, hard_state, ..Batch::default() })?;
+    }
     Ok((log, recovered))
 }
 

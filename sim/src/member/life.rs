@@ -54,10 +54,9 @@ impl Member {
         let identity = Identity { cluster_id: 1, member_id: self.id };
         let config = LogConfig::default().with_segment_len(ground.plan.segment_len);
         let (mut log, found) = Log::open(disk, identity, config).map_err(|error| format!("{error:?}"))?;
-        let is_empty = found.entries.is_empty() && found.snapshot.index == 0 && found.hard_state.term == 0;
         let mut recovered =
             Recovered { hard_state: found.hard_state, snapshot: found.snapshot, entries: found.entries };
-        if is_empty {
+        if recovered.is_empty() {
             recovered = Recovered::bootstrap((1..=ground.plan.members).map(first_member));
             let hard_state = Some(recovered.hard_state);
             log.append(Batch { entries: &recovered.entries, hard_state, ..Batch::default() })

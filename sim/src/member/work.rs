@@ -1,10 +1,8 @@
 //! What the threads of a member do, and what its task does when it hears of it.
 
-use dunlin_rafthttp::raftpb::{Entry, EntryType};
-use dunlin_registry::consensus::change_of;
-use dunlin_registry::driver::AppliedChange;
-use dunlin_registry::store::{Command, Image, Store};
-use prost::Message as _;
+use dunlin_rafthttp::raftpb::Entry;
+use dunlin_registry::driver::{AppliedChange, AppliedEntry, WriteJob, apply_entry};
+use dunlin_registry::store::{Image, Store};
 
 use super::{Applied, Apply, Member, MemberEvent, Running};
 use crate::bug::Bug;
@@ -12,7 +10,7 @@ use crate::checker::Checker;
 use crate::client::{ClientEvent, Reply};
 use crate::ground::{Event, Ground};
 use crate::snapshots::database_of;
-use crate::writer::{Job, Written};
+use crate::writer::Written;
 
 impl Member {
     /// The thread of the log takes what waits.
@@ -180,7 +178,7 @@ impl Member {
         });
         running.is_imaging = snapshot.is_some();
         if let Some(snapshot) = snapshot {
-            running.writer.push(Job::Mark(snapshot));
+            running.writer.push(WriteJob::Mark(snapshot));
         }
     }
 }
@@ -230,36 +228,29 @@ impl Running {
     }
 
     fn apply_entry(&mut self, id: u64, entry: &Entry, changes: &mut Vec<AppliedChange>, ground: &mut Ground) {
-        let (index, seen_by) = (entry.index, (id, ground.now));
-        if entry.entry_type() != Ok(EntryType::Normal) {
-            let change = change_of(entry);
-            let applied =
-                change.and_then(|change| Some((self.store.apply_change(index, &change).ok()?, change)));
-            let Some((is_rafts, change)) = applied else {
-                ground.fail("entries can be applied", format!("entry {index} is no change of members"));
+        let seen_by = (id, ground.now);
+        let applied = match apply_entry(&mut self.store, entry) {
+            Ok(applied) => applied,
+            Err(error) => {
+                ground.fail("entries can be applied", format!("{error:?}"));
                 return;
-            };
-            changes.push(AppliedChange { index, change, is_rafts });
-            let found = ground.checker.see_applied(seen_by, &self.store, None);
-            ground.check(found);
-            return;
-        }
-        if entry.data.is_empty() {
-            self.store.skip(index);
-            let found = ground.checker.see_applied(seen_by, &self.store, None);
-            ground.check(found);
-            return;
-        }
-        let Ok(command) = Command::decode(entry.data.clone()) else {
-            ground.fail("entries can be applied", format!("entry {index} is no command"));
-            return;
+            }
         };
-        let outcome = self.store.apply(index, &command);
-        let found = ground.checker.see_applied(seen_by, &self.store, Some((&command, &outcome)));
+        let command = match &applied {
+            AppliedEntry::Command(command, outcome) => Some((command, outcome)),
+            AppliedEntry::Nothing | AppliedEntry::Change(_) => None,
+        };
+        let found = ground.checker.see_applied(seen_by, &self.store, command);
         ground.check(found);
-        if let Some(waiter) = self.waiting.remove(&command.request) {
-            let reply = ClientEvent::Reply(command.request, Reply::Done(outcome));
-            ground.schedule(0, Event::Client(waiter.client, reply));
+        match applied {
+            AppliedEntry::Nothing => {}
+            AppliedEntry::Change(change) => changes.push(change),
+            AppliedEntry::Command(command, outcome) => {
+                if let Some(waiter) = self.waiting.remove(&command.request) {
+                    let reply = ClientEvent::Reply(command.request, Reply::Done(outcome));
+                    ground.schedule(0, Event::Client(waiter.client, reply));
+                }
+            }
         }
     }
 }

@@ -3,14 +3,12 @@
 use std::sync::{Arc, PoisonError};
 
 use dunlin_rafthttp::raftpb::{self, ConfChange, Entry, EntryType, SnapshotMetadata};
-use prost::Message as _;
 use tokio::sync::mpsc;
 
 use super::snapshots::Snapshots;
 use super::{Done, Shared};
-use crate::consensus::change_of;
-use crate::driver::AppliedChange;
-use crate::store::{Command, Image, ImageError, MemberError, Store};
+use crate::driver::{self, AppliedChange, AppliedEntry};
+use crate::store::{Image, ImageError};
 
 /// Something to be applied.
 #[derive(Debug)]
@@ -47,15 +45,9 @@ pub(super) enum ApplyError {
     /// The snapshot cannot be read any more.
     #[error("cannot install the snapshot of index {index}")]
     Install { index: u64, source: ImageError },
-    /// An entry is no command.
-    #[error("cannot understand the command of entry {index}")]
-    Command { index: u64, source: prost::DecodeError },
-    /// An entry is a change of members that is not known here.
-    #[error("cannot follow the change of members of entry {index}")]
-    Change { index: u64, source: MemberError },
-    /// An entry says that it is a change of members and is none.
-    #[error("cannot read the change of members of entry {index}")]
-    NoChange { index: u64 },
+    /// An entry cannot be applied.
+    #[error(transparent)]
+    Entry(#[from] driver::ApplyError),
 }
 
 /// See the module.
@@ -101,7 +93,16 @@ impl Applier {
         let shared = self.shared.clone();
         let mut store = shared.store.write().unwrap_or_else(PoisonError::into_inner);
         for entry in entries {
-            done.extend(apply_entry(&mut store, entry, &mut changes)?);
+            match driver::apply_entry(&mut store, entry)? {
+                AppliedEntry::Command(command, outcome) if command.request != 0 => {
+                    done.push((command.request, Done::Command(outcome)));
+                }
+                AppliedEntry::Command(..) | AppliedEntry::Nothing => {}
+                AppliedEntry::Change(change) => {
+                    changes.push(change);
+                    done.extend(request_of(entry).map(|request| (request, Done::Change)));
+                }
+            }
         }
         let (index, revision) = (store.applied(), store.revision());
         drop(store);
@@ -123,30 +124,6 @@ impl Applier {
         self.shared.revision.send_replace(revision);
         Ok(Applied::Installed(snapshot))
     }
-}
-
-/// Applies one entry; the request that it was, with what came of it.
-fn apply_entry(
-    store: &mut Store,
-    entry: &Entry,
-    changes: &mut Vec<AppliedChange>,
-) -> Result<Option<(u64, Done)>, ApplyError> {
-    let index = entry.index;
-    if entry.data.is_empty() && entry.entry_type() == Ok(EntryType::Normal) {
-        store.skip(index);
-        return Ok(None);
-    }
-    if entry.entry_type() == Ok(EntryType::Normal) {
-        let command = Command::decode(entry.data.clone());
-        let command = command.map_err(|source| ApplyError::Command { index, source })?;
-        let outcome = store.apply(index, &command);
-        return Ok((command.request != 0).then_some((command.request, Done::Command(outcome))));
-    }
-    let change = change_of(entry).ok_or(ApplyError::NoChange { index })?;
-    let is_rafts =
-        store.apply_change(index, &change).map_err(|source| ApplyError::Change { index, source })?;
-    changes.push(AppliedChange { index, change, is_rafts });
-    Ok(request_of(entry).map(|request| (request, Done::Change)))
 }
 
 /// The request that a change of members was: its number is that of the change.

@@ -19,7 +19,7 @@ use super::state::{Health, State};
 use super::writer::{self, Written};
 use super::{Done, NodeConfig, Shared};
 use crate::consensus::{RaftRs, Role};
-use crate::driver::{Driver, Proposal, RequestId, Step, leads};
+use crate::driver::{Driver, Proposal, RequestId, Step, WriteJob, leads};
 use crate::error::{RegistryError, chain};
 use crate::lease_clock::LeaseClock;
 use crate::limits::STEPS_MAX;
@@ -62,7 +62,7 @@ pub(super) struct Runner {
     tick: Duration,
     snapshot_tail: u64,
     pub(super) clock: LeaseClock,
-    to_write: mpsc::Sender<writer::Job>,
+    to_write: mpsc::Sender<WriteJob>,
     written: mpsc::Receiver<Written>,
     to_apply: mpsc::Sender<applier::Job>,
     applied: mpsc::Receiver<Applied>,
@@ -302,7 +302,7 @@ impl Runner {
     fn handle_imaged(&mut self, index: u64) {
         let snapshot = self.driver.snapshot_at(index);
         let is_taken =
-            snapshot.is_some_and(|snapshot| self.to_write.try_send(writer::Job::Mark(snapshot)).is_ok());
+            snapshot.is_some_and(|snapshot| self.to_write.try_send(WriteJob::Mark(snapshot)).is_ok());
         // One that is not taken is tried again after as many entries.
         self.is_imaging = is_taken;
     }
@@ -360,7 +360,7 @@ impl Runner {
         drop(waiting);
         if step.number > 0 {
             self.unwritten.push_back((step.number, step.messages_after, step.persist.snapshot.clone()));
-            let job = writer::Job::Step { number: step.number, persist: step.persist };
+            let job = WriteJob::Step { number: step.number, persist: step.persist };
             self.to_write.try_send(job).map_err(|_| End::Failed("the log's thread has ended".to_owned()))?;
         }
         if !step.committed.is_empty() {
