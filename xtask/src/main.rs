@@ -1,5 +1,6 @@
 //! Chores of the workspace: `cargo xtask CHORE`. Each chore is a module with its arguments and one `run`.
 
+mod addrs;
 mod bench;
 mod golden;
 mod interop;

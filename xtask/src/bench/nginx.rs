@@ -1,7 +1,7 @@
 //! The server of the steady rows: Debian's nginx with one worker, one fresh process a run.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::fleet::{Fleet, Running, must_succeed};
 use super::http::{Certificate, Protocol};
+use crate::addrs;
 
 /// Makes sure that there is an nginx: installs Debian's where we may.
 pub(crate) fn install() -> Result<()> {
@@ -36,7 +37,7 @@ pub(crate) fn start(fleet: &Fleet, protocol: Protocol, certificate: &Certificate
     let folder = fleet.bench_file("nginx");
     fs::create_dir_all(&folder).context("cannot make the folder of nginx")?;
     // nginx cannot be told to take any port and say which, so the kernel names one that is free now.
-    let addr = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?.local_addr()?;
+    let [addr] = addrs::free()?;
     let config = folder.join("nginx.conf");
     fs::write(&config, configuration(addr, protocol, certificate)).context("cannot write nginx.conf")?;
     // It knows nothing of our standard input, so the kernel ends it when this process ends.

@@ -1,6 +1,5 @@
 //! The area `rafthttp`: a member that sends and one that counts, each a process of its own, ours beside etcd's package.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::fleet::{Fleet, output_of};
 use super::results::Reading;
 use super::sides::Side;
 use super::trials::{LOST, Metric, P50, P99, RATE, Trial, figures, words};
+use crate::addrs;
 
 const COST: Metric = ("cpu_us_per_op", "us");
 const SENDER_COST: Metric = ("client_cpu_us_per_op", "us");
@@ -66,7 +66,7 @@ impl Area for Raft {
     fn measure_once(fleet: &Fleet, trial: &Trial<()>, side: Side) -> Result<Reading> {
         let dir = fleet.fresh_dir("rafthttp-databases")?;
         // Each must know the other before it begins.
-        let sender_addr = free_addr()?;
+        let [sender_addr] = addrs::free()?;
         let mut receiver = member(fleet, side);
         receiver.args(["receive", "--peer", &format!("http://{sender_addr}"), "--dir"]).arg(&dir);
         let receiver = fleet.start(receiver, "raft-receiver")?;
@@ -83,11 +83,6 @@ impl Area for Raft {
 fn member(fleet: &Fleet, side: Side) -> Command {
     let program = if side == Side::Go { fleet.go_binary("go-rafthttp") } else { fleet.binary("raft-load") };
     fleet.command(&program)
-}
-
-/// An address that was free a moment ago.
-fn free_addr() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 fn trial(name: &str, load: &str, metrics: &[Metric]) -> Trial<()> {

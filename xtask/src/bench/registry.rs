@@ -1,6 +1,6 @@
 //! The area `registry`: three members of the registry, and three of etcd, each a process of its own with its log on the disk.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use super::fleet::{Fleet, Running, output_of};
 use super::results::Reading;
 use super::sides::Side;
 use super::trials::{LOST, Metric, P50, P99, RATE, Trial, figures, words};
+use crate::addrs;
 
 const COST: Metric = ("server_cpu_us_per_op", "us");
 
@@ -55,10 +56,11 @@ impl Area for Registry {
 
     fn measure_once(fleet: &Fleet, trial: &Trial<()>, side: Side) -> Result<Reading> {
         let dir = fleet.fresh_dir("registry-members")?;
-        let (peers, clients) = (free_addrs()?, free_addrs()?);
+        let addrs = addrs::free::<{ 2 * MEMBERS }>()?;
+        let (peers, clients) = addrs.split_at(MEMBERS);
         let mut members = Vec::new();
         for place in 0..MEMBERS {
-            members.push(member(fleet, (side, place), (&peers, &clients), dir.join(place.to_string()))?);
+            members.push(member(fleet, (side, place), (peers, clients), dir.join(place.to_string()))?);
         }
         let urls: Vec<String> = clients.iter().map(|addr| format!("http://{addr}")).collect();
         let pids: Vec<String> = members.iter().map(|member| member.pid().to_string()).collect();
@@ -97,13 +99,6 @@ fn member(
         command.args(["--listen", &client.to_string(), "--dir"]).arg(dir);
     }
     fleet.start_without_waiting(command, &name(place), client)
-}
-
-/// Addresses that were free a moment ago.
-fn free_addrs() -> Result<Vec<SocketAddr>> {
-    let listeners: Vec<TcpListener> =
-        (0..MEMBERS).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
-    Ok(listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?)
 }
 
 fn requests(name: &str, kind: &str, clients: usize, is_quick: bool) -> Trial<()> {

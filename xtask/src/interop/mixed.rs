@@ -13,11 +13,10 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 
 use super::etcd::{Etcd, FOLDERS};
-use super::raft::Seen;
-use super::table::{Cell, Outcome, Row, Table};
+use super::table::{Cell, Row, Seen, Table};
 use super::{build, root, verdict};
 
 mod claims;
@@ -98,9 +97,7 @@ fn row(etcd: &Etcd, dunlin: &Path, dir: &Path, writes: usize) -> Row {
     let dir = dir.join(&etcd.version);
     let cells = match Lab::new((program.clone(), dunlin.to_owned()), &dir, writes) {
         Ok(lab) => live(lab, &dir),
-        Err(error) => {
-            vec![Cell { claim: "forms".to_owned(), outcome: Outcome::Failed(format!("{error:#}")) }]
-        }
+        Err(error) => vec![Cell { claim: "forms".to_owned(), outcome: Err(error).into() }],
     };
     Row { client: name, server: ours.to_owned(), cells, missing: None }
 }
@@ -109,15 +106,12 @@ fn row(etcd: &Etcd, dunlin: &Path, dir: &Path, writes: usize) -> Row {
 fn live(mut lab: Lab, dir: &Path) -> Vec<Cell> {
     let mut cells = Vec::new();
     for (claim, make) in CLAIMS {
-        let (outcome, is_over) = match make(&mut lab) {
-            Ok(Seen { count, detail }) => (Outcome::Counted { count, detail }, false),
-            Err(error) => {
-                let said = dir.join("ID/said");
-                let why = format!("{error:#}; what the members said: {}", said.display());
-                (Outcome::Failed(why), true)
-            }
-        };
-        cells.push(Cell { claim: claim.to_owned(), outcome });
+        let made = make(&mut lab).map_err(|error| {
+            let said = dir.join("ID/said");
+            anyhow!("{error:#}; what the members said: {}", said.display())
+        });
+        let is_over = made.is_err();
+        cells.push(Cell { claim: claim.to_owned(), outcome: made.into() });
         if is_over {
             break;
         }

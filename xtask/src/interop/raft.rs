@@ -16,7 +16,7 @@ use std::thread;
 use anyhow::{Result, ensure};
 
 use super::etcd::{Etcd, FOLDERS};
-use super::table::{Cell, Outcome, Row, Table};
+use super::table::{Cell, Row, Seen, Table};
 use super::{build, root, verdict};
 
 mod claims;
@@ -38,14 +38,6 @@ pub(crate) struct RaftArgs {
     /// Makes only claims whose name contains this.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
-}
-
-/// What was seen when a claim held.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    /// What the table shows.
-    pub(crate) count: String,
-    pub(crate) detail: String,
 }
 
 type Claim = fn(&Lab) -> Result<Seen>;
@@ -118,11 +110,7 @@ fn row(
         let dir = dir.join(&etcd.version).join(direction.as_str()).join(claim);
         let (dunlin, etcd_version) = (dunlin.to_owned(), etcd.version.clone());
         let lab = Lab { direction, dunlin, etcd: program.clone(), etcd_version, dir };
-        let outcome = match make(&lab) {
-            Ok(Seen { count, detail }) => Outcome::Counted { count, detail },
-            Err(error) => Outcome::Failed(format!("{error:#}")),
-        };
-        cells.push(Cell { claim: claim.to_owned(), outcome });
+        cells.push(Cell { claim: claim.to_owned(), outcome: make(&lab).into() });
     }
     Row { client: name, server: direction.as_str().to_owned(), cells, missing: None }
 }

@@ -15,6 +15,23 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
+/// What was seen when a claim held.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// What the table shows.
+    pub(crate) count: String,
+    pub(crate) detail: String,
+}
+
+impl From<anyhow::Result<Seen>> for Outcome {
+    fn from(made: anyhow::Result<Seen>) -> Self {
+        match made {
+            Ok(Seen { count, detail }) => Self::Counted { count, detail },
+            Err(error) => Self::Failed(format!("{error:#}")),
+        }
+    }
+}
+
 /// One claim of one client.
 #[derive(Debug)]
 pub(crate) struct Cell {

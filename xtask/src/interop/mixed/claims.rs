@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::Seen;
 use super::lab::{Lab, TIME, wait};
 use super::ledger::Load;
 use super::member::Kind;
+use crate::interop::table::Seen;
 
 /// What a member of ours says when it does not take what another one sent, or breaks.
 const WARNINGS: [&str; 5] = [

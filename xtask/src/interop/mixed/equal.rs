@@ -104,7 +104,7 @@ fn parse(listing: &str) -> Result<BTreeMap<&str, &str>> {
 
 /// That a member of ours has these keys with these values, and not those without one.
 fn has(member: &Member, expected: &[(&str, Option<&str>)]) -> Result<()> {
-    let mut client = member.client();
+    let client = member.client();
     for (key, value) in expected {
         let answer = client.ask("GET", &format!("/{key}?stale"), "")?;
         let found = (answer.status == 200).then(|| answer.text());

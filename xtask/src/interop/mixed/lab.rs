@@ -1,7 +1,7 @@
 //! A group under test: its members, who leads it, and what is asked of it until it answers or its time is over.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::http::Answer;
 use super::ledger::Ledger;
 use super::member::{Kind, Member, Plan};
+use crate::addrs;
 
 /// How long the group may take for anything: a few elections and requests that timed out.
 pub(crate) const TIME: Duration = Duration::from_secs(30);
@@ -56,9 +57,9 @@ impl Lab {
     ///
     /// When there are no ports.
     pub(crate) fn new((etcd, dunlin): (PathBuf, PathBuf), dir: &Path, writes: usize) -> Result<Self> {
-        let ports = ports(2 * KINDS.len())?;
-        let (peer_ports, kv_ports) = ports.split_at(KINDS.len());
-        let urls: Vec<String> = peer_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+        let addrs = addrs::free::<{ 2 * KINDS.len() }>()?;
+        let (peer_addrs, kv_addrs) = addrs.split_at(KINDS.len());
+        let urls: Vec<String> = peer_addrs.iter().map(|addr| format!("http://{addr}")).collect();
         let mut members = BTreeMap::new();
         for ((place, kind), id) in KINDS.into_iter().enumerate().zip(1..) {
             let plan = Plan {
@@ -68,7 +69,7 @@ impl Lab {
                 dir: dir.join(id.to_string()),
                 cluster: urls[..FIRST.max(place + 1)].to_vec(),
                 is_joining: place >= FIRST,
-                addr: SocketAddr::from((Ipv4Addr::LOCALHOST, kv_ports[place])),
+                addr: kv_addrs[place],
             };
             members.insert(id, Member::new(plan));
         }
@@ -166,12 +167,12 @@ impl Lab {
         is_it: impl Fn(&Answer) -> bool,
     ) -> Result<Answer> {
         let member = self.members.get(&id).with_context(|| format!("there is no member {id}"))?;
-        let (mut client, deadline) = (member.client(), Instant::now() + TIME);
+        let (client, deadline) = (member.client(), Instant::now() + TIME);
         loop {
             let last = match client.ask(method, path, body) {
                 Ok(answer) if is_it(&answer) => return Ok(answer),
                 Ok(answer) => format!("{} {:.200}", answer.status, answer.text().trim_end()),
-                Err(error) => format!("{error:#}"),
+                Err(error) => format!("{:#}", anyhow::Error::from(error)),
             };
             if Instant::now() >= deadline {
                 bail!("{method} {path} at {}: {last}", member.name());
@@ -215,11 +216,4 @@ pub(crate) fn wait<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Opt
         ensure!(Instant::now() < deadline, "waited in vain until {what}");
         thread::sleep(LOOK);
     }
-}
-
-/// Ports that nobody listens on. They are held until all are found, so that they differ.
-fn ports(count: usize) -> Result<Vec<u16>> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
-    Ok(listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<std::io::Result<_>>()?)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::http::Client;
+use super::http::{AskError, Client};
 use super::lab::{LOOK, TIME, wait};
 
 /// See the module.
@@ -106,16 +106,16 @@ impl Ledger {
     }
 
     fn write_on(&self, addr: SocketAddr) {
-        let mut client = Client::new(addr);
+        let client = Client::new(addr);
         while !self.is_over.load(Ordering::Relaxed) {
-            if client.open().is_err() {
+            let number = self.keys.fetch_add(1, Ordering::Relaxed);
+            let (key, value) = (format!("key-{number:08}"), format!("value-{number}-{}", addr.port()));
+            let answer = client.ask("PUT", &format!("/{key}"), &value);
+            if matches!(answer, Err(AskError::Dial { .. })) {
                 // A member that is down refuses at once, and there is no use in asking it faster.
                 thread::sleep(LOOK);
                 continue;
             }
-            let number = self.keys.fetch_add(1, Ordering::Relaxed);
-            let (key, value) = (format!("key-{number:08}"), format!("value-{number}-{}", addr.port()));
-            let answer = client.ask("PUT", &format!("/{key}"), &value);
             let is_acknowledged = answer.is_ok_and(|answer| answer.status == 204);
             self.note(key, value, is_acknowledged);
         }
@@ -136,14 +136,21 @@ impl Ledger {
 
     /// Reads what was acknowledged last before the read began: a member that does not have it must not say so.
     fn read_on(&self, addr: SocketAddr) {
-        let mut client = Client::new(addr);
+        let client = Client::new(addr);
         while !self.is_over.load(Ordering::Relaxed) {
             let key = self.written().last.as_ref().map(|(key, _)| key.clone());
-            let (Some(key), Ok(())) = (key, client.open()) else {
+            let Some(key) = key else {
                 thread::sleep(LOOK);
                 continue;
             };
-            let Ok(answer) = client.ask("GET", &format!("/{key}"), "") else { continue };
+            let answer = match client.ask("GET", &format!("/{key}"), "") {
+                Ok(answer) => answer,
+                Err(AskError::Dial { .. }) => {
+                    thread::sleep(LOOK);
+                    continue;
+                }
+                Err(AskError::Answer { .. }) => continue,
+            };
             let mut written = self.written();
             match answer.status {
                 200 if written.acknowledged.get(&key) == Some(&answer.text()) => written.reads += 1,

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::Seen;
 use super::lab::Lab;
 use super::ledger::{Happened, Ledger, Load};
+use crate::interop::table::Seen;
 
 /// Who writes and reads meanwhile.
 const LOAD: Load = Load { writers: 2, readers: 1 };

@@ -153,7 +153,7 @@ impl Member {
         Ok(indexes)
     }
 
-    pub(crate) const fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(self.plan.addr)
     }
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::Seen;
 use super::lab::{Lab, Look, TIME, wait};
 use super::ledger::Load;
+use crate::interop::table::Seen;
 
 /// Writes there must be before somebody joins, so that no log begins at its beginning any more.
 const WRITES_BEFORE_JOIN: usize = 1500;
@@ -87,7 +87,7 @@ fn remove(lab: &mut Lab, leader: u64, removed: u64) -> Result<Duration> {
     let (path, begin) = (format!("/{removed}"), Instant::now());
     if leader == removed {
         // It may be gone before it answers. One that has just come to lead has heard of too few others yet, and refuses.
-        let mut client = lab.member(leader)?.client();
+        let client = lab.member(leader)?.client();
         wait("it takes its own removal", TIME, || {
             let answer = client.ask("DELETE", &path, "");
             answer.map_or(true, |answer| answer.status == 204).then_some(())

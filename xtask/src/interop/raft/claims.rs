@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::Seen;
 use super::lab::{Lab, Pair, until};
 use super::member::ANSWER_TIME;
 use super::messages::TYPES;
 use super::tap::Tap;
+use crate::interop::table::Seen;
 
 /// Appends in a row.
 const APPENDS: usize = 1000;

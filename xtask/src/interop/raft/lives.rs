@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 use serde_json::json;
 
-use super::Seen;
 use super::claims::over_streams;
 use super::lab::{Lab, Pair, until};
 use super::member::Member;
 use super::messages::Ends;
+use crate::interop::table::Seen;
 
 /// How long a survivor may take to report that the other one is gone.
 const LOSS_TIME: Duration = Duration::from_secs(15);

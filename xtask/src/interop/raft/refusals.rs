@@ -4,10 +4,10 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::Seen;
 use super::lab::{Lab, Pair, until};
 use super::member::{CLUSTER, Plan};
 use super::messages::Ends;
+use crate::interop::table::Seen;
 
 /// A version below every etcd 3.
 const OLD: &str = "2.3.0";
