@@ -313,13 +313,7 @@ impl Registry {
     /// Waits until what this member has is as fresh as anything that was answered before.
     async fn wait_readable(&self) -> Result<(), RegistryError> {
         let request = self.next_request();
-        let waiting = async {
-            match self.ask(request, Input::Read(request)).await? {
-                Done::Refused(error) => Err(error),
-                Done::Command(_) | Done::Change | Done::Readable => Ok(()),
-            }
-        };
-        self.within_time(waiting).await
+        self.within_time(self.ask_whether(request, Input::Read(request))).await
     }
 
     /// The events of these keys from a revision on, the next one that comes if it is 0.
@@ -426,13 +420,7 @@ impl Registry {
     ) -> Result<(), RegistryError> {
         let request = self.next_request();
         let (change, proposal) = member_change(request, change_type, id, context);
-        let changing = async {
-            match self.ask(request, Input::Change(request, change, proposal)).await? {
-                Done::Refused(error) => Err(error),
-                Done::Command(_) | Done::Change | Done::Readable => Ok(()),
-            }
-        };
-        self.within_time(changing).await
+        self.within_time(self.ask_whether(request, Input::Change(request, change, proposal))).await
     }
 
     /// Asks the leader to hand over to a member. It may not, and says nothing then.
@@ -453,6 +441,14 @@ impl Registry {
         let _waits = Waits { registry: self, request };
         self.tell(input)?;
         told.await.map_err(|_| RegistryError::Stopped)
+    }
+
+    /// Asks for what is done or refused, with nothing more to be said of it.
+    async fn ask_whether(&self, request: RequestId, input: Input) -> Result<(), RegistryError> {
+        match self.ask(request, input).await? {
+            Done::Refused(error) => Err(error),
+            Done::Command(_) | Done::Change | Done::Readable => Ok(()),
+        }
     }
 
     fn tell(&self, input: Input) -> Result<(), RegistryError> {
