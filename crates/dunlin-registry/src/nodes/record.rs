@@ -28,7 +28,7 @@ pub struct NodeRecord {
     /// How it does.
     #[prost(enumeration = "NodeState", tag = "7")]
     pub state: i32,
-    /// Its number among the nodes that there are: 0 to 1023, given to it when it is announced.
+    /// Its number among the nodes that there are: 0 to 511, given to it when it is announced.
     #[prost(uint32, tag = "8")]
     pub number: u32,
 }
