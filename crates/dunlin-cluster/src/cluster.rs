@@ -3,7 +3,7 @@
 //! Invariants: a node is announced when its port is served, and is up when it has links to all it knew of then; whoever is in the registry and has services
 //! is dialed; who is there no more is dialed no more.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dunlin_rafthttp::{ClusterId, MemberId};
@@ -21,6 +21,7 @@ use crate::frame::Hello;
 use crate::host::Host;
 use crate::limits::{ANNOUNCE_PAUSE, FIRST_LINKS_TIMEOUT, STOP_TIMEOUT};
 use crate::link::{Dialer, Guests, Peer, keep, service};
+use crate::nano::{self, Nano};
 use crate::port::Port;
 
 /// A node of a cluster. Dropping it ends its links without a word.
@@ -31,6 +32,7 @@ pub struct Cluster {
     nodes: Nodes,
     announced: tokio::sync::Mutex<Option<Announced>>,
     directory: Arc<RwLock<Directory>>,
+    nano: Nano,
     voter: Option<Voter>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -66,8 +68,12 @@ impl Cluster {
         let me = Hello { node: record.id, name: record.name.clone(), cluster: config.cluster.clone() };
         let voter = config.voter.as_ref().map(|voter| start_voter(config, voter, &record)).transpose()?;
         let guests = Guests::new(me.clone(), config.timing, host.clone(), (stop.clone(), tasks.clone()));
+        let dialer =
+            Dialer { me, timing: config.timing, network: config.network.clone(), host, stop: stop.clone() };
+        let nano = nano(config, &dialer, &record, &tasks);
         let mut routes = Routes::builder();
         routes.add_service(service(guests));
+        nano.add_services(&mut routes);
         if let Some(voter) = &voter {
             routes.add_service(grpc::service(voter.registry()));
         }
@@ -79,11 +85,10 @@ impl Cluster {
         let announced = announce(config, &registry, record).await?;
         let nodes = Nodes::watch(registry.clone()).await?;
         let directory = Arc::new(RwLock::new(Directory::default()));
-        let dialer =
-            Dialer { me, timing: config.timing, network: config.network.clone(), host, stop: stop.clone() };
-        let follower = Follower { dialer, directory: directory.clone(), tasks: tasks.clone() };
-        let table = nodes.table();
-        follower.follow(&table);
+        nano.begin(registry.clone(), nodes.subscribe(), config.nano_master.clone());
+        let follower =
+            Follower { dialer, directory: directory.clone(), nano: nano.clone(), tasks: tasks.clone() };
+        follower.follow(&nodes.table(), &[]);
         wait_for_links(&directory).await;
         tasks.spawn(follower.run(nodes.subscribe()));
         announced.change(|record| record.set_state(NodeState::Up)).await?;
@@ -95,6 +100,7 @@ impl Cluster {
             nodes,
             announced: tokio::sync::Mutex::new(Some(announced)),
             directory,
+            nano,
             voter,
             stop,
             tasks,
@@ -178,6 +184,7 @@ impl Cluster {
     ///
     /// What was begun goes on.
     pub async fn stop(&self) {
+        self.nano.leave().await;
         if let Some(announced) = self.announced.lock().await.take() {
             // Without a quorum nobody hears of it, and the lease ends by itself.
             let left = timeout(STOP_TIMEOUT, announced.withdraw()).await;
@@ -232,6 +239,13 @@ fn record(config: &ClusterConfig, (services, is_gate): (Vec<String>, bool), addr
         state: NodeState::Joining.into(),
         number: 0,
     }
+}
+
+fn nano(config: &ClusterConfig, dialer: &Dialer, record: &NodeRecord, tasks: &TaskTracker) -> Nano {
+    let url = record.urls.first().map_or("", |url| url);
+    let addr = url.trim_start_matches("http://").to_owned();
+    let (dialer, heartbeat, tasks) = (dialer.clone(), config.nano_heartbeat, tasks.clone());
+    Nano::new(nano::Shared { dialer, addr, heartbeat, tasks }, record)
 }
 
 fn start_voter(
@@ -307,17 +321,25 @@ fn hand_over(voter: &Voter) {
 struct Follower {
     dialer: Dialer,
     directory: Arc<RwLock<Directory>>,
+    nano: Nano,
     tasks: TaskTracker,
 }
 
 impl Follower {
     async fn run(self, mut nodes: tokio::sync::watch::Receiver<Arc<NodeTable>>) {
         let stop = self.dialer.stop.clone();
+        let mut joined = self.nano.joined();
         let following = async {
             loop {
-                let table = nodes.borrow_and_update().clone();
-                self.follow(&table);
-                if nodes.changed().await.is_err() {
+                let (table, strangers) =
+                    (nodes.borrow_and_update().clone(), joined.borrow_and_update().clone());
+                self.follow(&table, &strangers);
+                let is_over = tokio::select! {
+
+                    changed = nodes.changed() => changed.is_err(),
+                    changed = joined.changed() => changed.is_err(),
+                };
+                if is_over {
                     return;
                 }
             }
@@ -325,12 +347,18 @@ impl Follower {
         stop.run_until_cancelled(following).await;
     }
 
-    fn follow(&self, table: &NodeTable) {
+    /// The nodes in the registry, and the members of a Go master.
+    fn follow(&self, table: &NodeTable, joined: &[NodeRecord]) {
+        let strangers = nano::strangers(table, joined);
+        let nodes = || table.iter().chain(strangers.iter().copied());
+        self.nano.follow(nodes());
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
         let serves = |node: &&NodeRecord| node.id != self.dialer.me.node && !node.services.is_empty();
-        for record in table.iter().filter(serves) {
+        for record in nodes().filter(serves) {
             if let Some(peer) = directory.peers.get(&record.id) {
                 peer.set_record(record);
+            } else if nano::is_nano(record) {
+                directory.peers.insert(record.id, self.nano.peer(record));
             } else {
                 let peer = Arc::new(Peer::new(record.clone()));
                 directory.peers.insert(record.id, peer.clone());
@@ -338,8 +366,9 @@ impl Follower {
             }
         }
         // A link of one that is gone lasts until it ends: what is on its way is answered.
+        let there: HashSet<u64> = nodes().map(|node| node.id).collect();
         directory.peers.retain(|id, peer| {
-            let stays = table.get(*id).is_some();
+            let stays = there.contains(id);
             if !stays {
                 peer.set_gone();
             }

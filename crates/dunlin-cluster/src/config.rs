@@ -29,6 +29,10 @@ pub struct ClusterConfig {
     pub voter: Option<VoterConfig>,
     /// A registry that is none of the voters', such as an etcd cluster, or one in memory for tests.
     pub registry: Option<Arc<dyn Registry>>,
+    /// The address of a Go node of nano, `host:port`, that this node is to be a member of. Default: none.
+    pub nano_master: Option<String>,
+    /// How often Go nodes of nano say that they live, and this node to its Go master; after four times that silence a Go node is gone. Default 30 s, as theirs.
+    pub nano_heartbeat: Duration,
     /// Times.
     pub timing: Timing,
     /// How nodes reach each other. Default: TCP.
@@ -98,6 +102,8 @@ impl ClusterConfig {
             voters: Vec::new(),
             voter: None,
             registry: None,
+            nano_master: None,
+            nano_heartbeat: Duration::from_secs(30),
             timing: Timing::default(),
             network: Arc::new(TcpNetwork),
         }
@@ -122,6 +128,13 @@ impl ClusterConfig {
     #[must_use]
     pub fn registry(mut self, registry: impl Registry) -> Self {
         self.registry = Some(Arc::new(registry));
+        self
+    }
+
+    /// Makes this node a member of the cluster that a Go node of nano is the master of, at `addr` (`host:port`).
+    #[must_use]
+    pub fn nano_master(mut self, addr: impl Into<String>) -> Self {
+        self.nano_master = Some(addr.into());
         self
     }
 

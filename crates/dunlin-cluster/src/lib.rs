@@ -7,6 +7,7 @@
 //! - [`core`]: what decides, without IO, clock or randomness: which node a call goes to, what waits on a link, whether a link lives.
 //! - [`frame`]: what nodes say to each other.
 //! - `link`: a link between two nodes, from both ends. `net`: how nodes reach each other, over sockets or in memory.
+//! - `nano`: nodes of Go's nano as nodes of the cluster.
 //! - `port`: the one port of a node: links, the registry, Raft. `cluster`: the handle, and how it starts and ends.
 //! - [`limits`]: every bound with its reason.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
@@ -19,6 +20,7 @@ pub mod frame;
 mod host;
 pub mod limits;
 mod link;
+mod nano;
 mod net;
 mod port;
 

@@ -49,3 +49,39 @@ pub const FIRST_LINKS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long a node waits before it tries again to be announced.
 pub const ANNOUNCE_PAUSE: Duration = Duration::from_millis(200);
+
+/// Bytes of a message of a Go node, in either direction: what gRPC takes unless it is told otherwise, and Go nodes do not tell it.
+pub const NANO_MESSAGE_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes of a message about members: addresses and names of services are short.
+pub const NANO_MEMBER_LEN_MAX: usize = 64 * 1024;
+
+/// Go nodes that may have registered here, and Go gates whose sessions may be here. Each costs a task and a connection.
+pub const NANO_NODES_MAX: usize = 1_024;
+
+/// How long a Go node may take for one call. It only puts it into a queue; one that is so slow keeps all its sessions waiting, and is given up.
+pub const NANO_CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Calls that are out to one Go node at a time, each of another session: enough to keep both ends busy over a network.
+pub const NANO_CALLS_OUT_MAX: usize = 64;
+
+/// Calls for a Go node that are taken from its queue and wait for their turn. The queue counts bytes; this counts what it has given away.
+pub const NANO_CALLS_WAITING_MAX: usize = 1_024;
+
+/// Sessions of one Go gate that may be here.
+pub const NANO_SESSIONS_MAX: usize = 1_048_576;
+
+/// Sessions of a Go gate of which is known that they have ended. A call can overtake the end of its session by moments, not longer.
+pub const NANO_ENDED_MAX: usize = 4_096;
+
+/// How long a call of a Go gate may take in milliseconds. Its client waits for ever, its handler does not.
+pub const NANO_ANSWER_TIMEOUT_MS: u32 = 30_000;
+
+/// How long a member of a Go master waits before it registers again: as long as Go nodes do.
+pub const NANO_REGISTER_PAUSE: Duration = Duration::from_secs(3);
+
+/// How long a Go master may take to register a node: it tells all others one after another.
+pub const NANO_REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long the registry may take to write down a Go node.
+pub const NANO_ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -28,5 +28,6 @@ mod generated {
 pub use self::accept::Accepted;
 pub(crate) use self::accept::{Guests, service};
 pub(crate) use self::codec::BatchCodec;
-pub(crate) use self::dial::{Dialer, keep};
+pub(crate) use self::dial::{Dialer, chain, keep, tell_alive};
+pub(crate) use self::outgoing::{Batches, Outgoing};
 pub use self::peer::{Answering, Lost, Peer};

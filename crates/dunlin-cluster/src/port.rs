@@ -16,6 +16,7 @@ use tonic::service::Routes;
 use tower_service::Service as _;
 
 use crate::limits::{CONNECTIONS_MAX, HELLO_TIMEOUT, WINDOW_LEN};
+use crate::nano::Caller;
 use crate::net::{Io, Listening};
 
 /// Without descriptors, trying again at once would only burn a processor.
@@ -56,8 +57,10 @@ impl Port {
     }
 
     async fn serve_connection(self, io: Box<dyn Io>) {
-        let service = hyper::service::service_fn(move |request| {
+        let caller = Caller::new();
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let mut port = self.clone();
+            request.extensions_mut().insert(caller.clone());
             async move { Ok::<_, Infallible>(port.answer(request).await) }
         });
         let mut builder = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new());

@@ -29,6 +29,11 @@ pub struct Accepted {
 }
 
 impl Accepted {
+    /// The end of a link with a node of this id and name.
+    pub(crate) fn new((node, name): (u64, String), outgoing: Arc<Outgoing>) -> Self {
+        Self { node, name, outgoing }
+    }
+
     /// The id of the node that dialed.
     #[must_use]
     pub const fn node(&self) -> u64 {
@@ -150,7 +155,7 @@ impl Link for Served {
         let outgoing = Arc::new(Outgoing::default());
         // A fresh queue takes it.
         outgoing.send(guests.me.clone().into()).ok();
-        let link = Arc::new(Accepted { node: hello.node, name: hello.name, outgoing: outgoing.clone() });
+        let link = Arc::new(Accepted::new((hello.node, hello.name), outgoing.clone()));
         let (tracker, early) = (guests.tasks.clone(), frames.collect());
         tracker.spawn(host_link(guests, link, (stream, early), turn));
         Ok(Response::new(Box::pin(outgoing.batches().map(Ok))))

@@ -1,5 +1,6 @@
 //! How a link comes to be, lives, and comes back.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -27,6 +28,12 @@ pub(crate) struct Dialer {
     pub(crate) network: Arc<dyn Network>,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) stop: CancellationToken,
+}
+
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer").field("me", &self.me).finish_non_exhaustive()
+    }
 }
 
 /// Why there is no link.
@@ -132,7 +139,8 @@ async fn channel(dialer: &Dialer, peer: &Peer) -> Result<Channel, LinkError> {
         .map_err(LinkError::Dial)
 }
 
-fn tell_alive(dialer: &Dialer, peer: &Peer, outgoing: &Outgoing) {
+/// Says which sessions are still there, on a link that begins.
+pub(crate) fn tell_alive(dialer: &Dialer, peer: &Peer, outgoing: &Outgoing) {
     let sessions = dialer.host.alive(peer);
     let mut chunks = sessions.chunks(FRAME_SESSIONS_MAX).peekable();
     loop {
@@ -180,7 +188,7 @@ async fn live(
 }
 
 /// An error with what is behind it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(Some(error), |error| error.source());
     sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -42,13 +42,18 @@ struct Waiting {
 
 impl Peer {
     pub(crate) fn new(record: NodeRecord) -> Self {
+        Self::with_calls_after(record, 0)
+    }
+
+    /// A node whose calls have ids greater than this one.
+    pub(crate) fn with_calls_after(record: NodeRecord, last_id: u64) -> Self {
         Self {
             id: record.id,
             record: Mutex::new(Arc::new(record)),
             outgoing: Mutex::new(None),
             is_up: watch::Sender::new(false),
             is_gone: AtomicBool::new(false),
-            waiting: Mutex::default(),
+            waiting: Mutex::new(Waiting { last_id, calls: HashMap::new() }),
             in_flight: AtomicUsize::new(0),
         }
     }
@@ -150,17 +155,17 @@ impl Peer {
     }
 
     /// A link is there: what is sent from now on goes out on it.
-    pub(super) fn begin(&self, outgoing: Arc<Outgoing>) {
+    pub(crate) fn begin(&self, outgoing: Arc<Outgoing>) {
         *self.outgoing() = Some(outgoing);
     }
 
     /// The link is known to work at both ends.
-    pub(super) fn set_up(&self) {
+    pub(crate) fn set_up(&self) {
         self.is_up.send_replace(true);
     }
 
     /// The link has ended.
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         self.is_up.send_replace(false);
         if let Some(outgoing) = self.outgoing().take() {
             outgoing.end();
@@ -174,7 +179,7 @@ impl Peer {
     }
 
     /// An answer came.
-    pub(super) fn handle_answer(&self, answer: Answer) {
+    pub(crate) fn handle_answer(&self, answer: Answer) {
         let tell = self.waiting().calls.remove(&answer.id);
         // Nobody waits for one that came too late.
         if let (Some(tell), Some(outcome)) = (tell, answer.outcome) {
