@@ -5,7 +5,7 @@
 //! are only run, in bounded time, and counted. Read next: `interop/drivers.rs`.
 //!
 //! `raft` lets a member of ours and one of etcd's send each other messages: `interop/raft.rs`. `mixed` makes whole groups of
-//! both: `interop/mixed.rs`.
+//! both: `interop/mixed.rs`. `nano` makes clusters of Go's nano and ours: `interop/nano.rs`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 mod drivers;
 mod etcd;
 mod mixed;
+mod nano;
 mod process;
 mod raft;
 mod server;
@@ -35,6 +36,8 @@ pub(crate) enum Interop {
     Raft(raft::RaftArgs),
     /// Lets groups of two members of etcd's parts and one of ours lead, write, die, join and leave.
     Mixed(mixed::MixedArgs),
+    /// Lets nodes of Go's nano and ours be one cluster.
+    Nano(nano::NanoArgs),
 }
 
 /// What `interop clients` can be told.
@@ -62,6 +65,7 @@ impl Interop {
             Self::Clients(args) => clients(args),
             Self::Raft(args) => raft::run(args),
             Self::Mixed(args) => mixed::run(args),
+            Self::Nano(args) => nano::run(args),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use dunlin_registry::nodes::{NodeRecord, NodeState};
+use prost::Message as _;
 
 use super::messages::{
     CloseSessionRequest, MemberInfo, NotifyMessage, PushMessage, RequestMessage, ResponseMessage,
@@ -39,6 +40,18 @@ impl Job {
             Self::Push(push) => push.session_id,
             Self::SessionClosed(closed) => closed.session_id,
             Self::CloseSession(close) => close.session_id,
+        }
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Request(request) => request.encoded_len(),
+            Self::Notify(notify) => notify.encoded_len(),
+            Self::Response(response) => response.encoded_len(),
+            Self::Push(push) => push.encoded_len(),
+            Self::SessionClosed(closed) => closed.encoded_len(),
+            Self::CloseSession(close) => close.encoded_len(),
         }
     }
 

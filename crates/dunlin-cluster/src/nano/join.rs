@@ -1,10 +1,12 @@
 //! This node as a member of a Go master: it registers, says that it lives, and hears who comes and goes.
 //!
-//! A Go master tells all others of a member whenever it registers, so a node does that once: a newer master that was started anew takes it in when it says
-//! that it lives. One of 0.5.0 does not know that call, so there a node registers again when the connection was lost; and it refuses whoever it has
-//! already, so what a life before has left there is taken away first.
+//! A Go master tells all others of a member whenever it registers, and they keep it once more each time; what they are told by its leaving they
+//! take away once. So a node that registers leaves first, in case an earlier life of it is known. It registers once, and again when nobody listened at
+//! the master's address for a moment: a master that was started anew would take it in when it says that it lives, but tell nobody. It says so first, then
+//! leaves, then registers, and whoever the new master knows has it once. A master of nano 0.5.0 knows no heartbeats; there a node registers again whenever
+//! the connection was lost.
 //!
-//! Invariants: without its master a node knows the members that it knew; it is never a member of its own.
+//! Invariants: a member that was known is known until its master says that it is gone, without a master too; a node is never a member of its own.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +21,8 @@ use super::convert;
 use super::messages::{HeartbeatRequest, MemberInfo, RegisterRequest, UnregisterRequest};
 use super::wire::{CallError, Wire};
 use crate::limits::{
-    NANO_CALL_TIMEOUT, NANO_NODES_MAX, NANO_REGISTER_PAUSE, NANO_REGISTER_TIMEOUT, STOP_TIMEOUT,
+    NANO_CALL_TIMEOUT, NANO_NODES_MAX, NANO_REGISTER_PAUSE, NANO_REGISTER_TIMEOUT, REDIAL_PAUSE_MIN,
+    STOP_TIMEOUT,
 };
 use crate::link::chain;
 
@@ -80,10 +83,9 @@ impl Joined {
         }
     }
 
-    /// The master says who is there.
+    /// The master says who is there. One that was started anew does not know all.
     fn handle_members(&self, infos: &[MemberInfo]) {
         let mut members = self.members();
-        members.retain(|addr, _| infos.iter().any(|info| info.service_addr == *addr));
         for info in infos {
             self.insert(&mut members, info);
         }
@@ -138,32 +140,56 @@ impl Joined {
     }
 }
 
+/// What this node is to its master.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Unknown, or known from an earlier life.
+    Stranger,
+    Member,
+    /// A member of the master's life before, perhaps.
+    Former,
+}
+
 /// Keeps this node a member, until it stops.
 pub(crate) async fn keep(joined: Arc<Joined>, master: String) {
     let stop = joined.shared.dialer.stop.clone();
     let keeping = async {
-        let mut is_member = false;
+        let mut standing = Standing::Stranger;
         loop {
+            let mut pause = NANO_REGISTER_PAUSE;
             match Wire::connect(&joined.shared, &master).await {
-                Ok(wire) => is_member = live(&joined, &master, (&wire, is_member)).await,
-                Err(error) => tracing::warn!(master, error = chain(&error), "the Go master is not reached"),
+                Ok(wire) => {
+                    standing = live(&joined, &master, (&wire, standing)).await;
+                    if standing == Standing::Member {
+                        // Whether somebody listens there still is to be known at once.
+                        pause = REDIAL_PAUSE_MIN;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(master, error = chain(&error), "the Go master is not reached");
+                    if error.is_refused() && standing == Standing::Member {
+                        standing = Standing::Former;
+                    }
+                }
             }
-            sleep(NANO_REGISTER_PAUSE).await;
+            sleep(pause).await;
         }
     };
     stop.run_until_cancelled(keeping).await;
 }
 
-/// One connection with the master. Whether this node is still a member when it has ended.
-async fn live(joined: &Joined, master: &str, (wire, is_member): (&Wire, bool)) -> bool {
-    if !is_member {
+/// One connection with the master. What this node is to it when it has ended.
+async fn live(joined: &Joined, master: &str, (wire, standing): (&Wire, Standing)) -> Standing {
+    if standing != Standing::Member {
+        if standing == Standing::Former {
+            // Where that is not known there is nothing to be taken away.
+            joined.beat(wire).await.ok();
+        }
+        // Where nothing of this node is known there is nothing to be taken away either.
+        joined.unregister(wire).await.ok();
         if let Err(error) = joined.register(wire).await {
             tracing::warn!(master, error = chain(&error), "the Go master does not take this node");
-            if matches!(error, CallError::Refused(_)) {
-                // Where an earlier life has left nothing there is nothing to take away.
-                joined.unregister(wire).await.ok();
-            }
-            return false;
+            return standing;
         }
         *joined.master() = Some(master.to_owned());
         tracing::info!(master, members = joined.members().len(), "this node is a member of a Go master");
@@ -174,13 +200,13 @@ async fn live(joined: &Joined, master: &str, (wire, is_member): (&Wire, bool)) -
     loop {
         tokio::select! {
 
-            () = wire.broken() => return knows_beats,
+            () = wire.broken() => return if knows_beats { Standing::Member } else { Standing::Former },
             _ = beats.tick(), if knows_beats => match joined.beat(wire).await {
                 Err(CallError::Refused(status)) if status.code() == Code::Unimplemented => knows_beats = false,
                 Err(error @ CallError::Refused(_)) => {
                     tracing::warn!(master, error = chain(&error), "the Go master does not want to hear of this node");
                 }
-                Err(_) => return knows_beats,
+                Err(_) => return Standing::Member,
                 Ok(()) => {}
             },
         }

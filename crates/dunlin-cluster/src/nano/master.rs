@@ -78,7 +78,7 @@ impl MasterService for Served {
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterResponse>, Status> {
         let info = said(request.into_inner().member_info)?;
-        let members = self.0.register(&info).await?;
+        let members = self.whole(|master| async move { master.register(&info).await }).await?;
         Ok(Response::new(RegisterResponse { members }))
     }
 
@@ -86,7 +86,12 @@ impl MasterService for Served {
         &self,
         request: Request<UnregisterRequest>,
     ) -> Result<Response<UnregisterResponse>, Status> {
-        self.0.unregister(&request.into_inner().service_addr).await;
+        let addr = request.into_inner().service_addr;
+        self.whole(|master| async move {
+            master.unregister(&addr).await;
+            Ok(())
+        })
+        .await?;
         Ok(Response::new(UnregisterResponse {}))
     }
 
@@ -95,8 +100,20 @@ impl MasterService for Served {
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatResponse>, Status> {
         let info = said(request.into_inner().member_info)?;
-        self.0.handle_heartbeat(&info).await?;
+        self.whole(|master| async move { master.handle_heartbeat(&info).await }).await?;
         Ok(Response::new(HeartbeatResponse {}))
+    }
+}
+
+impl Served {
+    /// Does something to its end, also when whoever asked for it is gone meanwhile.
+    async fn whole<T, F>(&self, work: impl FnOnce(Arc<Master>) -> F) -> Result<T, Status>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Status>> + Send + 'static,
+    {
+        let done = self.0.shared.tasks.spawn(work(self.0.clone())).await;
+        done.unwrap_or_else(|_| Err(Status::unavailable("the node is stopping")))
     }
 }
 

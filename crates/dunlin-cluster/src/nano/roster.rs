@@ -16,11 +16,13 @@ use super::messages::MemberInfo;
 /// Members by their addresses.
 pub(crate) type Members = BTreeMap<String, MemberInfo>;
 
-/// The members that a Go node is to know: whoever serves, and the node that it has registered with unless that one is leaving.
+/// The members that a Go node is to know: whoever serves, and the node that it has registered with, unless that one takes nothing new.
 pub(crate) fn wanted(table: &NodeTable, me: &NodeRecord, is_leaving: bool) -> Members {
     let serves = |node: &&NodeRecord| node.state() == NodeState::Up && !node.services.is_empty();
     let others = table.iter().filter(serves).filter(|node| node.id != me.id);
-    let nodes = others.chain((!is_leaving).then_some(me));
+    let takes_new = |node: &NodeRecord| matches!(node.state(), NodeState::Joining | NodeState::Up);
+    let is_there = !is_leaving && table.get(me.id).is_none_or(takes_new);
+    let nodes = others.chain(is_there.then_some(me));
     // Of two lives of one node the one that is still there when the other one's lease ends is not told anew.
     nodes.filter_map(convert::member_info).map(|info| (info.service_addr.clone(), info)).collect()
 }

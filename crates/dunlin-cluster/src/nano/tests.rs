@@ -138,6 +138,40 @@ async fn nobody_is_told_twice_of_a_node_that_comes_and_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_master_that_drains_is_told_of_no_more() {
+    let rig = Rig::new();
+    let master = rig.node("master", &["Room"]).await;
+    let go = Go::start(&rig, "go", &[]).await;
+    assert_eq!(go.register(&master).await.unwrap().len(), 1);
+    master.cluster.drain().await.unwrap();
+    until(|| {
+        go.has_heard(|heard| matches!(heard, Heard::Gone(addr) if *addr == master.addr())).then_some(())
+    })
+    .await;
+    assert!(go.register(&master).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_long_for_a_go_node_is_refused_and_all_else_goes_on() {
+    let rig = Rig::new();
+    let node = rig.node("node", &["Room"]).await;
+    let go = Go::start(&rig, "go", &["Chat"]).await;
+    go.register(&node).await.unwrap();
+    let peer = node.peer_with("Chat").await;
+    let long = vec![0; crate::limits::NANO_MESSAGE_LEN_MAX + 1];
+    let refused =
+        peer.call(Call { body: long.clone().into(), ..call(5, "Chat.echo") }).unwrap().await.unwrap();
+    assert!(matches!(refused, Outcome::Refusal(refusal) if refusal.code == 503));
+    go.handle_request(&node, request(&go, 5, 1, "Room.never")).await.unwrap();
+    let link = node.notes.link().await;
+    link.send(Push { sessions: vec![5], body: long.into(), ..Push::default() }).unwrap();
+    link.send(Push { sessions: vec![5], route: "short".to_owned(), ..Push::default() }).unwrap();
+    until(|| go.has_heard(|heard| matches!(heard, Heard::Push(push) if push.route == "short")).then_some(()))
+        .await;
+    assert!(peer.is_up() && node.notes.forgotten.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_go_node_that_dies_is_avoided_at_once_and_gone_soon_and_others_are_told() {
     let rig = Rig::new();
     let node = rig.node("node", &["Room"]).await;

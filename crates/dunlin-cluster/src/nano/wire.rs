@@ -122,6 +122,12 @@ impl Wire {
 
     /// Makes a call about a session.
     pub(crate) async fn call(&self, job: Job) -> Result<(), CallError> {
+        if job.len() > NANO_MESSAGE_LEN_MAX {
+            // Said here: an error in the middle of a call looks like the end of the connection.
+            return Err(CallError::Refused(Box::new(Status::out_of_range(
+                "the message is too long for a Go node",
+            ))));
+        }
         let (mut member, limit) = (self.member(), NANO_CALL_TIMEOUT);
         match job {
             Job::Request(message) => self.within(limit, member.handle_request(message)).await.map(drop),

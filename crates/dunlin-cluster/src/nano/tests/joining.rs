@@ -31,7 +31,8 @@ async fn a_node_that_has_a_go_master_registers_lives_and_leaves() {
     let registered = master.heard(|heard| if let Heard::Register(info) = heard { Some(info) } else { None });
     assert_eq!(registered, [me]);
     node.cluster.stop().await;
-    assert!(master.has_heard(|heard| matches!(heard, Heard::Unregister(addr) if *addr == node.addr())));
+    let last = master.heard(Some).pop().unwrap();
+    assert!(matches!(last, Heard::Unregister(addr) if addr == node.addr()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,16 +92,43 @@ async fn a_go_master_that_knows_no_heartbeats_is_registered_with_again_when_it_w
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_newer_go_master_that_is_started_anew_hears_that_the_node_lives_and_no_more() {
+async fn a_newer_go_master_that_was_started_anew_tells_of_the_node_once() {
     let rig = Rig::new();
     let addr = rig.network.addr_of("master");
     let master = Go::start_at(&rig, ("master", addr.clone()), &[]).await;
+    let backend = Go::start(&rig, "backend", &["Game"]).await;
+    master.set_master(AsMaster { is_old: false, members: vec![backend.info()] });
     let node = rig.start(&rig.config("node").nano_master(addr.clone()), &["Room"]).await;
-    until(|| master.has_heard(|heard| matches!(heard, Heard::Heartbeat(_))).then_some(())).await;
+    node.peer_with("Game").await;
     master.kill();
     sleep(Duration::from_secs(10)).await;
     let master = Go::start_at(&rig, ("master", addr), &[]).await;
-    until(|| master.has_heard(|heard| matches!(heard, Heard::Heartbeat(_))).then_some(())).await;
-    assert!(!master.has_heard(|heard| matches!(heard, Heard::Register(_))));
+    until(|| master.has_heard(|heard| matches!(heard, Heard::Register(_))).then_some(())).await;
+    // It is taken in silently, taken away from all that the master knows, and told to them.
+    let said = master.heard(|heard| match heard {
+        Heard::Heartbeat(_) => Some("lives"),
+        Heard::Unregister(_) => Some("leaves"),
+        Heard::Register(_) => Some("registers"),
+        _ => None,
+    });
+    assert_eq!(said[..3], ["lives", "leaves", "registers"]);
+    // A member that the new master does not know yet is one still.
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(node.cluster.peers_with("Game").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_to_a_go_master_that_broke_is_no_reason_to_register_again() {
+    let rig = Rig::new();
+    let master = Go::start(&rig, "master", &[]).await;
+    let node = rig.start(&rig.config("node").nano_master(master.addr()), &["Room"]).await;
+    let beats = || master.heard(|heard| matches!(heard, Heard::Heartbeat(_)).then_some(())).len();
+    until(|| (beats() == 1).then_some(())).await;
+    rig.network.cut("node", "master");
+    sleep(Duration::from_secs(60)).await;
+    rig.network.heal();
+    sleep(Duration::from_secs(60)).await;
+    assert!(beats() > 2);
+    assert_eq!(master.heard(|heard| matches!(heard, Heard::Register(_)).then_some(())).len(), 1);
     drop(node);
 }
