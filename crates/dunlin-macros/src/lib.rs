@@ -42,6 +42,7 @@ use proc_macro::TokenStream;
 /// | `#[notify]` | it does not answer: it returns nothing or `Result<()>` |
 /// | `(name = "Join")` on either | the part of the route after the last dot |
 /// | `(concurrent)` on either | calls of one session may run at the same time |
+/// | `(idempotent)` on either | a call whose node is lost before it has answered is tried once more, with another node |
 /// | `#[every("50ms")]` | runs in that rhythm (`ms`, `s`, `m`, `h`) while the application does |
 /// | `#[init]`, `#[after_init]` | run when the application starts, in the order of its services |
 /// | `#[before_shutdown]`, `#[shutdown]` | run when it stops, in reverse order |
