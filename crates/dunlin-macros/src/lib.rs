@@ -33,6 +33,7 @@ use proc_macro::TokenStream;
 /// | `serial` | handlers may take `&mut self` and run one at a time | they take `&self` and run at once |
 /// | `mailbox = 1024` | so many calls of a serial service may wait; more are refused as overloaded | 1024 |
 /// | `serializer = Json` | the serializer of this service | the application's |
+/// | `client` | `ChatClient` calls it from other nodes: `ChatClient::join(&cluster, &join)`, for handlers that take `Msg` or no payload | there is none |
 ///
 /// Attributes of methods, all of them `async fn`:
 ///
@@ -47,8 +48,8 @@ use proc_macro::TokenStream;
 /// | `#[init]`, `#[after_init]` | run when the application starts, in the order of its services |
 /// | `#[before_shutdown]`, `#[shutdown]` | run when it stops, in reverse order |
 ///
-/// Arguments of `#[request]` and `#[notify]` are extractors; those of the others may be `State<T>`, `Groups` and
-/// `Timers`. Methods without an attribute are left alone.
+/// Arguments of `#[request]` and `#[notify]` are extractors; those of the others may be `State<T>`, `Groups`,
+/// `Timers` and `Cluster`. Methods without an attribute are left alone.
 #[proc_macro_attribute]
 pub fn service(options: TokenStream, block: TokenStream) -> TokenStream {
     service::expand(options.into(), &block.into()).into()

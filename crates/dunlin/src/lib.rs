@@ -71,10 +71,11 @@ pub use app::{
     Admission, Admitted, App, CallError, ConnectError, ExpectError, GateConfig, GateStats, LocalClient,
     LocalEnd, Node, Push, Refusal, ServeError, StartError, Stopped,
 };
-pub use cluster::TestCluster;
+pub use cluster::{CallOptions, Cluster, NodeAnswer, TestCluster};
 pub use dunlin_cluster::core::Policy;
 pub use dunlin_cluster::{ClusterConfig, Timing, VoterConfig};
 pub use dunlin_macros::{Event, service};
+pub use dunlin_registry::nodes::{NodeRecord, NodeRole, NodeState, NodeTable};
 pub use dunlin_wire::ws::{OriginPolicy, WsLimits};
 pub use dunlin_wire::{ClientConfig, ClientSys, HandshakeRequest};
 pub use edge::{Listen, TlsError, TlsFiles};

@@ -7,9 +7,9 @@ use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{ItemImpl, LitStr, Type};
 
-use super::Mistakes;
 use super::method::{CallRole, Method, Role, names};
 use super::options::ServiceOptions;
+use super::{Mistakes, stubs};
 
 pub(super) fn service(
     block: &ItemImpl,
@@ -59,7 +59,10 @@ pub(super) fn service(
     let serializer = options.serializer.as_ref().map(|expression| quote!(service.serializer(#expression);));
     let self_ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+    let client = stubs::client(block, &name, options, (methods, mistakes));
     quote! {
+        #client
+
         #[automatically_derived]
         impl #impl_generics ::dunlin::service::Service for #self_ty #where_clause {
             const NAME: &'static str = #name;
@@ -94,7 +97,7 @@ fn service_name(self_ty: &Type, options: &ServiceOptions) -> Option<LitStr> {
     Some(LitStr::new(&ident.to_string(), ident.span()))
 }
 
-fn route_name(method: &Method, role: &CallRole, options: &ServiceOptions) -> String {
+pub(super) fn route_name(method: &Method, role: &CallRole, options: &ServiceOptions) -> String {
     match &role.name {
         Some(name) => name.value(),
         // `r#move` is the route `move`.

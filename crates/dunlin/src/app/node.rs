@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_registry::nodes::NodeTable;
 use dunlin_wire::ClientConfig;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 use super::local::{ConnectError, LocalClient};
 use super::start::{StartError, deadline_in};
 use super::{GateStats, Shared};
+use crate::cluster::Cluster;
 use crate::edge::{AcceptGate, MemoryConnector, TlsAcceptor, TlsError};
 use crate::group::Groups;
 use crate::service::{Lifecycle, RouteInfo};
@@ -116,10 +116,10 @@ impl Node {
         self.parts.shared.groups.clone()
     }
 
-    /// The nodes of the cluster, as this one knows them; none when it stands alone.
+    /// The cluster, to call services of any node, and to know the nodes.
     #[must_use]
-    pub fn nodes(&self) -> Arc<NodeTable> {
-        self.parts.shared.cluster.get().map(|host| host.nodes()).unwrap_or_default()
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(Arc::downgrade(&self.parts.shared))
     }
 
     /// What is known of the routes.

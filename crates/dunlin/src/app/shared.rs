@@ -35,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) groups: Groups,
     pub(crate) session_ids: SessionIds,
-    /// Set before clients are let in, when the node is one of many.
+    /// Set before clients are let in.
     pub(crate) cluster: OnceLock<Arc<ClusterHost>>,
     pub(crate) stats: Stats,
     pub(crate) inboxes: Vec<Arc<Inbox>>,

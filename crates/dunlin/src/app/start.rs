@@ -1,13 +1,12 @@
 //! How an application starts: routes, dictionary and addresses are checked, services are initialised, and then
 //! clients are let in. What fails on the way leaves nothing running.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dunlin_cluster::{Cluster, ClusterConfig};
+use dunlin_cluster::{Cluster, ClusterConfig, Offer};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -15,7 +14,7 @@ use super::builder::Parts;
 use super::config::Gate;
 use super::node::{Node, NodeParts};
 use super::{ShardStats, Shared, Stats};
-use crate::cluster::{ClusterHost, Dispatch, offer};
+use crate::cluster::{ClusterHost, offer};
 use crate::edge::{
     AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Shard, ShardHandle,
     SocketNet, TlsAcceptor, TlsError, bind_shards,
@@ -85,9 +84,12 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
     let Assembled { shared, router, mut lifecycle } = assemble(parts, shard_count)?;
     let (bound, addrs, tls) = if with_sockets { bind_all(&listens, shard_count)? } else { Bound::default() };
     lifecycle.start(deadline_in(start_timeout)).await.map_err(Arc::new)?;
+    let host = ClusterHost::new(&shared, &router, dispatch);
+    // Nobody has started it before.
+    shared.cluster.set(host.clone()).ok();
     if let Some(config) = cluster {
-        let is_gate = !with_sockets || !listens.is_empty();
-        if let Err(error) = join(&config, (&shared, &router), dispatch, is_gate).await {
+        let offer = offer(&router.infos(), !with_sockets || !listens.is_empty());
+        if let Err(error) = join(&config, offer, &host, &shared).await {
             let deadline = deadline_in(stop_timeout);
             lifecycle.before_shutdown(deadline).await;
             lifecycle.shutdown(deadline).await;
@@ -126,16 +128,13 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
 /// Makes the application a node of its cluster.
 async fn join(
     config: &ClusterConfig,
-    (shared, router): (&Arc<Shared>, &Router),
-    dispatch: HashMap<String, Dispatch>,
-    is_gate: bool,
+    offer: Offer,
+    host: &Arc<ClusterHost>,
+    shared: &Shared,
 ) -> Result<(), dunlin_cluster::StartError> {
-    let host = ClusterHost::new(shared, router, dispatch);
-    let cluster = Cluster::start(config, offer(&router.infos(), is_gate), host.clone()).await?;
+    let cluster = Cluster::start(config, offer, host.clone()).await?;
     shared.session_ids.set_node(u16::try_from(cluster.record().number).unwrap_or_default());
     host.set_cluster(cluster);
-    // Nobody has started it before.
-    shared.cluster.set(host).ok();
     Ok(())
 }
 

@@ -111,7 +111,7 @@ impl GateLink {
     /// The session of a call. One that is not known yet is made.
     pub(super) fn session(self: &Arc<Self>, id: u64, client: Option<&Client>) -> Session {
         if id == 0 {
-            return Session::new(seed(SessionId::of(0), Home::Node(self.app.clone()), None));
+            return super::calls::nobody(self.app.clone());
         }
         let mut visitors = self.lock();
         let (session, is_new) = match visitors.get(&id) {

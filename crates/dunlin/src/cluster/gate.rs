@@ -154,7 +154,7 @@ impl ClusterHost {
     }
 }
 
-fn is_idempotent(peer: &Peer, route: &str) -> bool {
+pub(super) fn is_idempotent(peer: &Peer, route: &str) -> bool {
     peer.record().idempotent_routes.iter().any(|name| name == route)
 }
 

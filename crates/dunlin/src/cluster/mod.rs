@@ -4,6 +4,7 @@
 //! - `cluster/visits.rs`: where one of our sessions has been.
 //! - `cluster/backend.rs`: other nodes' clients here: their sessions, and what is said to their nodes.
 //! - `cluster/visitor.rs`: the calls of one such session, in order.
+//! - `cluster/calls.rs`: calls that nodes make by themselves.
 //! - `cluster/convert.rs`: errors and reasons as frames.
 //! - `cluster/testing.rs`: several nodes in one process, for tests.
 //!
@@ -13,6 +14,7 @@
 //! came; a session's end is told once to every node that knows it, and when its node is gone it ends everywhere, once.
 
 mod backend;
+mod calls;
 mod convert;
 mod gate;
 mod testing;
@@ -24,10 +26,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
 use dunlin_cluster::core::Policy;
 use dunlin_cluster::frame::Frame;
-use dunlin_cluster::{Accepted, Cluster, Host, LinkHandler, Offer, Peer};
+use dunlin_cluster::{Accepted, Cluster as Links, Host, LinkHandler, Offer, Peer};
 use dunlin_registry::nodes::NodeTable;
 
 pub(crate) use self::backend::GateLink;
+pub use self::calls::{CallOptions, Cluster, NodeAnswer};
 pub use self::testing::TestCluster;
 pub(crate) use self::visits::{Visit, Visits};
 use crate::app::Shared;
@@ -49,7 +52,8 @@ pub(crate) struct ClusterHost {
     app: Weak<Shared>,
     router: Router,
     dispatch: HashMap<String, Dispatch>,
-    cluster: OnceLock<Cluster>,
+    /// Unset in a node that stands alone.
+    cluster: OnceLock<Links>,
     /// Nodes whose clients are here.
     gates: Mutex<HashMap<u64, Arc<GateLink>>>,
     travellers: Travellers,
@@ -81,27 +85,33 @@ impl ClusterHost {
     }
 
     /// The node has started.
-    pub(crate) fn set_cluster(&self, cluster: Cluster) {
+    pub(crate) fn set_cluster(&self, cluster: Links) {
         // The only caller has just made it.
         self.cluster.set(cluster).ok();
     }
 
-    pub(crate) fn cluster(&self) -> Option<&Cluster> {
+    pub(crate) fn cluster(&self) -> Option<&Links> {
         self.cluster.get()
+    }
+
+    /// The id of this node; 0 when it stands alone.
+    pub(crate) fn id(&self) -> u64 {
+        self.cluster().map_or(0, Links::id)
     }
 
     /// The nodes there are.
     pub(crate) fn nodes(&self) -> Arc<NodeTable> {
-        self.cluster().map(Cluster::nodes).unwrap_or_default()
+        self.cluster().map(Links::nodes).unwrap_or_default()
     }
 
     /// A route that other nodes serve, if any of them has its service.
     pub(crate) fn entry(self: &Arc<Self>, name: &str) -> Option<Arc<RouteEntry>> {
+        let cluster = self.cluster()?;
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.get(name) {
             return Some(entry.clone());
         }
-        if self.cluster()?.peers_with(service_of(name)).is_empty() {
+        if cluster.peers_with(service_of(name)).is_empty() {
             return None;
         }
         if entries.len() >= ENTRIES_MAX {

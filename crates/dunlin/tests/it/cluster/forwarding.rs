@@ -135,3 +135,63 @@ async fn a_group_of_a_backend_has_sessions_of_any_gate_and_counts_what_was_queue
     let told = clients[0].request::<(usize, usize)>("Room.shout", "again").await.unwrap();
     assert_eq!(told.0, 10, "those of the gate that is gone are refused, or gone already: {told:?}");
 }
+
+struct Bank(&'static str);
+
+#[dunlin::service(client)]
+impl Bank {
+    #[request(idempotent)]
+    async fn owner(&self, dunlin::Msg(account): dunlin::Msg<String>) -> dunlin::Result<String> {
+        Ok(format!("{account} at {}", self.0))
+    }
+
+    #[request]
+    async fn name(&self) -> dunlin::Result<String> {
+        Ok(self.0.to_owned())
+    }
+
+    #[notify]
+    async fn open(
+        &self,
+        cluster: dunlin::Cluster,
+        dunlin::Msg(account): dunlin::Msg<String>,
+    ) -> dunlin::Result<()> {
+        // A handler may call on, also into its own node.
+        assert_eq!(BankClient::owner(&cluster, &account).await?, format!("{account} at {}", self.0));
+        Ok(())
+    }
+
+    #[request]
+    async fn who(&self, session: dunlin::Session) -> dunlin::Result<bool> {
+        Ok(session.push_raw("onNothing", "").is_err())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_calls_services_of_other_nodes_by_stubs_by_key_and_all_at_once() {
+    let mut cluster = TestCluster::new();
+    cluster.start("shop", App::new()).await.unwrap();
+    let shop = cluster.node("shop").cluster();
+    let nobody = BankClient::name(&shop).await.unwrap_err();
+    assert_eq!(nobody.code(), 404);
+    for name in ["north", "south"] {
+        cluster.start(name, App::new().service(Bank(name))).await.unwrap();
+    }
+    let answer = BankClient::owner(&shop, &"ann".to_owned()).await.unwrap();
+    assert!(answer.starts_with("ann at "), "{answer}");
+    BankClient::open(&shop, &"bob".to_owned()).await.unwrap();
+    assert!(BankClient::who(&shop).await.unwrap(), "there is no client to push to");
+    let north = cluster.node("north").cluster();
+    assert_eq!(BankClient::name(&north).await.unwrap(), "north", "what is here is asked here");
+    let options = dunlin::CallOptions::default().key("ann");
+    let by_key = shop.call_with::<String>("Bank.name", &(), &options).await.unwrap();
+    assert_eq!(north.call_with::<String>("Bank.name", &(), &options).await.unwrap(), by_key);
+    let mut all: Vec<String> =
+        shop.call_all("Bank.name", &()).await.unwrap().into_iter().map(|node| node.answer.unwrap()).collect();
+    all.sort_unstable();
+    assert_eq!(all, ["north", "south"]);
+    cluster.kill("north");
+    cluster.kill("south");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(BankClient::name(&shop).await.unwrap_err().code(), 503);
+}
