@@ -9,11 +9,13 @@
 //! or a core that panics, ends the member and everybody hears of it.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dunlin_rafthttp::limits::SNAPSHOT_BYTES_PER_SEC_MAX_DEFAULT;
 use dunlin_rafthttp::{ClusterId, MemberId, Transport};
 use prost::Message as _;
 use tokio::net::TcpListener;
@@ -61,10 +63,12 @@ pub struct NodeConfig {
     pub snapshot_entries: u64,
     /// The log keeps so many entries before a snapshot, for followers that are a little behind.
     pub snapshot_tail: u64,
+    /// Bytes of snapshots that are sent to others each second, all of them together; `None` for no limit.
+    pub snapshot_bytes_per_sec_max: Option<NonZeroU64>,
 }
 
 impl NodeConfig {
-    /// A member with the defaults: ticks of 100 ms, a snapshot every 50,000 entries.
+    /// A member with the defaults: ticks of 100 ms, a snapshot every 50,000 entries, sent with 64 MiB a second.
     #[must_use]
     pub fn new(id: MemberId, cluster: ClusterId, dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -76,6 +80,7 @@ impl NodeConfig {
             seed: fastrand::u64(..),
             snapshot_entries: 50_000,
             snapshot_tail: 5_000,
+            snapshot_bytes_per_sec_max: Some(SNAPSHOT_BYTES_PER_SEC_MAX_DEFAULT),
         }
     }
 }
@@ -186,8 +191,10 @@ impl Node {
             inputs,
             stop: CancellationToken::new(),
         });
-        let builder = Transport::builder(config.id, config.cluster).snapshot_dir(snapshots.dir());
-        let builder = builder.urls(config.urls.iter().map(String::as_str))?;
+        let builder = Transport::builder(config.id, config.cluster)
+            .snapshot_dir(snapshots.dir())
+            .snapshot_bytes_per_sec_max(config.snapshot_bytes_per_sec_max)
+            .urls(config.urls.iter().map(String::as_str))?;
         let sink = Sink::new(shared.clone(), snapshots.clone());
         let transport = set_up(builder).start(sink)?;
         add_peers(&transport, &shared, begin)?;
