@@ -210,8 +210,8 @@ impl Node {
 
     /// The registry, as this member has it.
     #[must_use]
-    pub fn registry(&self) -> crate::registry::Registry {
-        crate::registry::Registry::new(self.shared.clone())
+    pub fn registry(&self) -> crate::local::LocalRegistry {
+        crate::local::LocalRegistry::new(self.shared.clone())
     }
 
     /// The transport, for its statistics and to cut peers off in tests.
