@@ -86,6 +86,11 @@ impl Group {
         self.nodes[place] = Some(self.start(id, &Begin::Join(Vec::new()), listener));
     }
 
+    /// A member runs again that was started by somebody else.
+    pub(crate) fn put_back(&mut self, id: u64, node: Node) {
+        self.nodes[usize::try_from(id).unwrap() - 1] = Some(node);
+    }
+
     /// Adds a member that begins with nothing.
     pub(crate) async fn join(&mut self) -> u64 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
