@@ -10,7 +10,7 @@
 //! curl http://127.0.0.1:32380/greeting
 //! ```
 //!
-//! A fourth one: `curl -X POST http://127.0.0.1:12380/4 -d http://127.0.0.1:42379` at the leader, then start it with `--id 4 --join` and the four URLs.
+//! A fourth one: `curl -X POST http://127.0.0.1:12380/4 -d http://127.0.0.1:42379`, then start it with `--id 4 --join` and the four URLs.
 //!
 //! A member that has been started before needs its directory alone: `--dir raftkv-1 --port 12380`.
 
