@@ -248,11 +248,12 @@ impl World {
                 let id = member.id;
                 let change_type =
                     if ground.rng.bool() { ConfChangeType::AddNode } else { ConfChangeType::AddLearnerNode };
-                // One is asked that leads or not, and in half of the cases whoever takes himself for the leader as well.
-                let (asked, asks_leaders) = (ground.rng.usize(0..self.members.len()), ground.rng.bool());
+                // Who leads is asked, and whoever else takes himself for the leader; in half of the cases anybody instead.
+                let anybody = ground.rng.bool().then(|| ground.rng.usize(0..self.members.len()));
                 let members = self.members.iter().enumerate();
-                let is_asked =
-                    |(place, member): &(usize, &Member)| *place == asked || (asks_leaders && member.leads());
+                let is_asked = |(place, member): &(usize, &Member)| {
+                    anybody.map_or_else(|| member.leads(), |anybody| *place == anybody)
+                };
                 for (_, member) in members.filter(is_asked) {
                     let event = MemberEvent::Change(change_type, id);
                     ground.schedule(0, Event::Member(member.id, member.life, event));
