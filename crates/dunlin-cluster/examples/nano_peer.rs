@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_cluster::frame::{Answer, Call, Close, Ended, Frame, Outcome, Push, Refusal, Reply, Said};
-use dunlin_cluster::{Accepted, Cluster, ClusterConfig, Host, LinkHandler, Peer, VoterConfig};
+use dunlin_cluster::{Accepted, Cluster, ClusterConfig, Host, LinkHandler, Offer, Peer, VoterConfig};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -44,7 +44,9 @@ async fn run(args: &HashMap<String, String>) -> Result<(), Box<dyn Error>> {
         config.nano_heartbeat = Duration::from_millis(ms.parse()?);
     }
     let services = args.get("--service").cloned().into_iter().collect();
-    let cluster = Cluster::start(&config, (services, true), Arc::new(Telling)).await?;
+    let cluster =
+        Cluster::start(&config, Offer { services, is_gate: true, ..Offer::default() }, Arc::new(Telling))
+            .await?;
     tell(&json!({ "event": "ready" }));
     let mut lines = lines();
     while let Some(line) = lines.recv().await {
@@ -86,7 +88,7 @@ fn obey(cluster: &Cluster, line: &Value) {
         "look" => tell(&json!({ "event": "looked", "all": peers.len(), "up": up.len() })),
         "end" => {
             for peer in cluster.peers() {
-                peer.send(Ended { session }).ok();
+                peer.send(Ended { session, ..Ended::default() }).ok();
             }
         }
         what => {

@@ -15,14 +15,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
-use crate::config::{ClusterConfig, VoterConfig};
+use crate::config::{ClusterConfig, Offer, VoterConfig};
 use crate::error::StartError;
 use crate::frame::Hello;
 use crate::host::Host;
 use crate::limits::{ANNOUNCE_PAUSE, FIRST_LINKS_TIMEOUT, STOP_TIMEOUT};
 use crate::link::{Dialer, Guests, Peer, keep, service};
 use crate::nano::{self, Nano};
+use crate::net::Way;
 use crate::port::Port;
+use crate::tls::Tls;
 
 /// A node of a cluster. Dropping it ends its links without a word.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ struct Directory {
 }
 
 impl Cluster {
-    /// Starts a node that has these services. It is announced, and linked with the nodes that are there, when this returns.
+    /// Starts a node that has this for the others. It is announced, and linked with the nodes that are there, when this returns.
     ///
     /// # Errors
     ///
@@ -57,19 +59,25 @@ impl Cluster {
     /// Dropping the future ends what was begun; its record goes with its lease.
     pub async fn start(
         config: &ClusterConfig,
-        (services, is_gate): (Vec<String>, bool),
+        offer: Offer,
         host: Arc<dyn Host>,
     ) -> Result<Self, StartError> {
+        let tls = config.tls.as_ref().map(Tls::load).transpose();
+        let tls = tls.map_err(|error| StartError::Tls(Arc::new(error)))?;
+        let way = Way { network: config.network.clone(), tls: tls.clone(), from: config.name.clone() };
         let bind_error = |source| StartError::Bind { addr: config.listen.clone(), source: Arc::new(source) };
         let listening = config.network.listen(&config.listen).await.map_err(bind_error)?;
-        let record = record(config, (services, is_gate), &listening.addr());
+        let record = record(config, offer, &listening.addr());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let stop_guard = stop.clone().drop_guard();
         let me = Hello { node: record.id, name: record.name.clone(), cluster: config.cluster.clone() };
-        let voter = config.voter.as_ref().map(|voter| start_voter(config, voter, &record)).transpose()?;
+        let voter = config
+            .voter
+            .as_ref()
+            .map(|voter| start_voter(config, voter, &record, tls.as_ref()))
+            .transpose()?;
         let guests = Guests::new(me.clone(), config.timing, host.clone(), (stop.clone(), tasks.clone()));
-        let dialer =
-            Dialer { me, timing: config.timing, network: config.network.clone(), host, stop: stop.clone() };
+        let dialer = Dialer { me, timing: config.timing, way: way.clone(), host, stop: stop.clone() };
         let nano = nano(config, &dialer, &record, &tasks);
         let mut routes = Routes::builder();
         routes.add_service(service(guests));
@@ -78,10 +86,10 @@ impl Cluster {
             routes.add_service(grpc::service(voter.registry()));
         }
         let raft = voter.as_ref().map(|voter| voter.transport().clone());
-        let port = Port { routes: routes.routes(), raft, stop: stop.clone(), tasks: tasks.clone() };
+        let port = Port { routes: routes.routes(), raft, tls, stop: stop.clone(), tasks: tasks.clone() };
         tasks.spawn(port.serve(listening));
 
-        let registry = registry(config, voter.as_ref())?;
+        let registry = registry(config, voter.as_ref(), &way)?;
         let announced = announce(config, &registry, record).await?;
         let nodes = Nodes::watch(registry.clone()).await?;
         let directory = Arc::new(RwLock::new(Directory::default()));
@@ -221,7 +229,8 @@ impl Drop for Cluster {
     }
 }
 
-fn record(config: &ClusterConfig, (services, is_gate): (Vec<String>, bool), addr: &str) -> NodeRecord {
+fn record(config: &ClusterConfig, offer: Offer, addr: &str) -> NodeRecord {
+    let Offer { services, idempotent_routes, is_gate } = offer;
     let addr = config.advertise.as_deref().unwrap_or(addr);
     let roles = [
         (NodeRole::Backend, !services.is_empty()),
@@ -232,18 +241,18 @@ fn record(config: &ClusterConfig, (services, is_gate): (Vec<String>, bool), addr
     NodeRecord {
         id: fastrand::u64(1..),
         name: config.name.clone(),
-        urls: vec![format!("http://{addr}")],
+        urls: vec![format!("{}://{addr}", if config.tls.is_some() { "https" } else { "http" })],
         services,
         labels: config.labels.clone(),
         roles,
         state: NodeState::Joining.into(),
         number: 0,
+        idempotent_routes,
     }
 }
 
 fn nano(config: &ClusterConfig, dialer: &Dialer, record: &NodeRecord, tasks: &TaskTracker) -> Nano {
-    let url = record.urls.first().map_or("", |url| url);
-    let addr = url.trim_start_matches("http://").to_owned();
+    let addr = nano::addr(record).unwrap_or_default().to_owned();
     let (dialer, heartbeat, tasks) = (dialer.clone(), config.nano_heartbeat, tasks.clone());
     Nano::new(nano::Shared { dialer, addr, heartbeat, tasks }, record)
 }
@@ -252,24 +261,34 @@ fn start_voter(
     config: &ClusterConfig,
     voter: &VoterConfig,
     record: &NodeRecord,
+    tls: Option<&Tls>,
 ) -> Result<Voter, StartError> {
     let mut node = NodeConfig::new(MemberId(voter.id), ClusterId(voter.group), &voter.dir);
     node.urls.clone_from(&record.urls);
     node.tick = voter.tick;
     let members = config.voters.clone();
     let begin = if voter.is_joining { Begin::Join(members) } else { Begin::Bootstrap(members) };
-    Voter::start(&node, &begin, None, dunlin_rafthttp::Builder::plain_text)
-        .map_err(|error| StartError::Voter(Arc::new(error)))
+    let set_up = |builder: dunlin_rafthttp::Builder| match tls {
+        Some(tls) => builder.tls(tls.raft()),
+        None => builder.plain_text(),
+    };
+    Voter::start(&node, &begin, None, set_up).map_err(|error| StartError::Voter(Arc::new(error)))
 }
 
-fn registry(config: &ClusterConfig, voter: Option<&Voter>) -> Result<Arc<dyn Registry>, StartError> {
+fn registry(
+    config: &ClusterConfig,
+    voter: Option<&Voter>,
+    way: &Way,
+) -> Result<Arc<dyn Registry>, StartError> {
     match (&config.registry, voter) {
         (Some(registry), _) => Ok(registry.clone()),
         (None, Some(voter)) => Ok(Arc::new(voter.registry())),
         (None, None) if config.voters.is_empty() => Err(StartError::NoRegistry),
         (None, None) => {
-            let urls = config.voters.iter().flat_map(|voter| &voter.urls).map(String::as_str);
-            let remote = RemoteRegistry::new(urls).map_err(|error| StartError::Voters(Arc::new(error)))?;
+            let channels =
+                config.voters.iter().flat_map(|voter| &voter.urls).map(|url| way.lazy_channel(url));
+            let remote =
+                RemoteRegistry::over(channels).map_err(|error| StartError::Voters(Arc::new(error)))?;
             Ok(Arc::new(remote))
         }
     }

@@ -9,6 +9,7 @@ use dunlin_registry::Registry;
 use dunlin_registry::store::Member;
 
 use crate::net::{Network, TcpNetwork};
+use crate::tls::TlsConfig;
 
 /// How a node of a cluster is set up.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct ClusterConfig {
     pub voter: Option<VoterConfig>,
     /// A registry that is none of the voters', such as an etcd cluster, or one in memory for tests.
     pub registry: Option<Arc<dyn Registry>>,
+    /// Mutual TLS with all other nodes. Default: plain text, for networks that one trusts.
+    pub tls: Option<TlsConfig>,
     /// The address of a Go node of nano, `host:port`, that this node is to be a member of. Default: none.
     pub nano_master: Option<String>,
     /// How often Go nodes of nano say that they live, and this node to its Go master; after four times that silence a Go node is gone. Default 30 s, as theirs.
@@ -37,6 +40,17 @@ pub struct ClusterConfig {
     pub timing: Timing,
     /// How nodes reach each other. Default: TCP.
     pub network: Arc<dyn Network>,
+}
+
+/// What a node has for the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// The names of its services.
+    pub services: Vec<String>,
+    /// Routes of them whose calls may be handled twice.
+    pub idempotent_routes: Vec<String>,
+    /// Whether clients connect to it.
+    pub is_gate: bool,
 }
 
 /// What makes a node a voter.
@@ -102,6 +116,7 @@ impl ClusterConfig {
             voters: Vec::new(),
             voter: None,
             registry: None,
+            tls: None,
             nano_master: None,
             nano_heartbeat: Duration::from_secs(30),
             timing: Timing::default(),
@@ -135,6 +150,13 @@ impl ClusterConfig {
     #[must_use]
     pub fn nano_master(mut self, addr: impl Into<String>) -> Self {
         self.nano_master = Some(addr.into());
+        self
+    }
+
+    /// Speaks with other nodes over mutual TLS alone.
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = Some(tls);
         self
     }
 

@@ -23,10 +23,12 @@ mod link;
 mod nano;
 mod net;
 mod port;
+mod tls;
 
 pub use cluster::Cluster;
-pub use config::{ClusterConfig, Timing, VoterConfig};
+pub use config::{ClusterConfig, Offer, Timing, VoterConfig};
 pub use error::{FrameError, SendError, StartError};
 pub use host::{Host, LinkHandler};
 pub use link::{Accepted, Answering, Lost, Peer};
 pub use net::{Io, Listening, MemoryNetwork, Network, TcpNetwork};
+pub use tls::{TlsConfig, TlsError};

@@ -51,7 +51,7 @@ mod generated {
 }
 
 use self::backends::Backends;
-pub(crate) use self::convert::is_nano;
+pub(crate) use self::convert::{addr, is_nano};
 pub(crate) use self::gates::Caller;
 use self::gates::Gates;
 use self::join::Joined;
@@ -135,7 +135,7 @@ impl Nano {
     pub(crate) fn follow<'a>(&self, nodes: impl Iterator<Item = &'a NodeRecord>) {
         let mut by_addr = gates::Nodes::new();
         for node in nodes.filter(|node| is_nano(node)) {
-            if let Some(addr) = convert::addr(node) {
+            if let Some(addr) = addr(node) {
                 by_addr.entry(addr.to_owned()).or_default().insert(node.id);
             }
         }
@@ -150,7 +150,7 @@ impl Nano {
 
 /// The members of a Go master that are no nodes of this cluster otherwise.
 pub(crate) fn strangers<'a>(table: &NodeTable, joined: &'a [NodeRecord]) -> Vec<&'a NodeRecord> {
-    let known: BTreeSet<&str> = table.iter().filter_map(convert::addr).collect();
-    let is_strange = |node: &&NodeRecord| convert::addr(node).is_some_and(|addr| !known.contains(addr));
+    let known: BTreeSet<&str> = table.iter().filter_map(addr).collect();
+    let is_strange = |node: &&NodeRecord| addr(node).is_some_and(|addr| !known.contains(addr));
     joined.iter().filter(is_strange).collect()
 }

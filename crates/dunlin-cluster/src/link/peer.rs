@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -32,6 +32,7 @@ pub struct Peer {
     is_gone: AtomicBool,
     waiting: Mutex<Waiting>,
     in_flight: AtomicUsize,
+    links: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +56,7 @@ impl Peer {
             is_gone: AtomicBool::new(false),
             waiting: Mutex::new(Waiting { last_id, calls: HashMap::new() }),
             in_flight: AtomicUsize::new(0),
+            links: AtomicU64::new(0),
         }
     }
 
@@ -89,6 +91,12 @@ impl Peer {
     #[must_use]
     pub fn is_up(&self) -> bool {
         *self.is_up.borrow()
+    }
+
+    /// How many links to it there were. What was sent on one that ended may not have arrived.
+    #[must_use]
+    pub fn links(&self) -> u64 {
+        self.links.load(Ordering::Acquire)
     }
 
     /// Whether it takes sessions that were not with it before.
@@ -156,6 +164,7 @@ impl Peer {
 
     /// A link is there: what is sent from now on goes out on it.
     pub(crate) fn begin(&self, outgoing: Arc<Outgoing>) {
+        self.links.fetch_add(1, Ordering::AcqRel);
         *self.outgoing() = Some(outgoing);
     }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use dunlin_registry::nodes::NodeRecord;
 use tokio::time::sleep;
 use tonic::Status;
@@ -168,10 +169,15 @@ impl Side for BackendSide<'_> {
         }
     }
 
-    fn handle_refused(&self, call: Option<u64>, status: &Status) {
+    fn handle_taken(&self, call: u64) {
+        let outcome = Some(convert::reply(Bytes::new()));
+        self.1.peer.handle_answer(Answer { id: call, outcome });
+    }
+
+    fn handle_refused(&self, id: u64, status: &Status) {
         let peer = &self.1.peer;
         tracing::debug!(node = peer.record().name, %status, "a node of nano does not take a call");
-        if let Some(id) = call {
+        if id != 0 {
             peer.handle_answer(Answer { id, outcome: Some(convert::refusal(status)) });
         }
     }

@@ -11,7 +11,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::{MissedTickBehavior, interval_at};
 use tonic::Status;
 
-use super::convert::Job;
+use super::convert::{Job, Waiting};
 use super::lanes::Lanes;
 use super::wire::{CallError, Wire};
 use crate::config::Timing;
@@ -24,8 +24,11 @@ pub(crate) trait Side: Send + Sync {
     /// A frame, as calls.
     fn handle_frame(&self, frame: Frame, jobs: &mut Vec<Job>);
 
-    /// The node does not take a call, of which this is the id if it waits for an answer.
-    fn handle_refused(&self, call: Option<u64>, status: &Status);
+    /// The node has taken a call, and this one of ours has waited for that.
+    fn handle_taken(&self, call: u64);
+
+    /// The node does not take a call; this one of ours waits for an answer, if it is not 0.
+    fn handle_refused(&self, call: u64, status: &Status);
 }
 
 /// Why calls are made no more.
@@ -51,7 +54,7 @@ pub(crate) struct Calls {
 /// A call that came back, or a probe.
 struct Back {
     session: Option<i64>,
-    call: Option<u64>,
+    waiting: Waiting,
     result: Result<(), CallError>,
 }
 
@@ -88,8 +91,9 @@ impl Calls {
                         None => is_probing = false,
                     }
                     match (back.result, back.session) {
+                        (Ok(()), _) if back.waiting.taken != 0 => side.handle_taken(back.waiting.taken),
                         (Ok(()), _) => {}
-                        (Err(CallError::Refused(status)), _) => side.handle_refused(back.call, &status),
+                        (Err(CallError::Refused(status)), _) => side.handle_refused(back.waiting.refused, &status),
                         (Err(CallError::Broken), _) => return CallsOver::Broken,
                         (Err(CallError::TimedOut), Some(_)) => return CallsOver::TooSlow,
                         (Err(CallError::TimedOut), None) => return CallsOver::Silent,
@@ -118,10 +122,10 @@ fn probes(period: Duration) -> tokio::time::Interval {
 }
 
 async fn call(wire: &Wire, job: Job) -> Back {
-    let (session, call) = (Some(job.session()), job.call());
-    Back { session, call, result: wire.call(job).await }
+    let (session, waiting) = (Some(job.session()), job.waiting());
+    Back { session, waiting, result: wire.call(job).await }
 }
 
 async fn probe(wire: &Wire, limit: Duration) -> Back {
-    Back { session: None, call: None, result: wire.probe(limit).await }
+    Back { session: None, waiting: Waiting { taken: 0, refused: 0 }, result: wire.probe(limit).await }
 }

@@ -23,11 +23,19 @@ const UNAVAILABLE: u32 = 503;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Job {
     Request(RequestMessage),
-    Notify(NotifyMessage),
+    /// With the id of the call that waits for word that it was taken; 0 when none does.
+    Notify(NotifyMessage, u64),
     Response(ResponseMessage),
     Push(PushMessage),
     SessionClosed(SessionClosedRequest),
     CloseSession(CloseSessionRequest),
+}
+
+/// Calls of ours by their ids, which are answered when a Go node takes a job, or refuses it; 0 for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) taken: u64,
+    pub(crate) refused: u64,
 }
 
 impl Job {
@@ -35,7 +43,7 @@ impl Job {
     pub(crate) const fn session(&self) -> i64 {
         match self {
             Self::Request(request) => request.session_id,
-            Self::Notify(notify) => notify.session_id,
+            Self::Notify(notify, _) => notify.session_id,
             Self::Response(response) => response.session_id,
             Self::Push(push) => push.session_id,
             Self::SessionClosed(closed) => closed.session_id,
@@ -47,7 +55,7 @@ impl Job {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Request(request) => request.encoded_len(),
-            Self::Notify(notify) => notify.encoded_len(),
+            Self::Notify(notify, _) => notify.encoded_len(),
             Self::Response(response) => response.encoded_len(),
             Self::Push(push) => push.encoded_len(),
             Self::SessionClosed(closed) => closed.encoded_len(),
@@ -55,11 +63,12 @@ impl Job {
         }
     }
 
-    /// The call of ours that waits for what becomes of it.
-    pub(crate) const fn call(&self) -> Option<u64> {
+    /// The calls of ours that wait for what becomes of it.
+    pub(crate) const fn waiting(&self) -> Waiting {
         match self {
-            Self::Request(request) => Some(request.id),
-            _ => None,
+            Self::Request(request) => Waiting { taken: 0, refused: request.id },
+            Self::Notify(_, id) => Waiting { taken: *id, refused: *id },
+            _ => Waiting { taken: 0, refused: 0 },
         }
     }
 
@@ -70,17 +79,17 @@ impl Job {
 }
 
 /// That a session has ended.
-pub(crate) const fn ended(session: u64) -> Ended {
-    Ended { session }
+pub(crate) fn ended(session: u64) -> Ended {
+    Ended { session, ..Ended::default() }
 }
 
 /// A call of a session of ours.
 pub(crate) fn forward(gate_addr: &str, call: Call) -> Job {
     let (gate_addr, session_id) = (gate_addr.to_owned(), call.session.cast_signed());
     let (route, data) = (call.route, call.body);
-    match call.id {
-        0 => Job::Notify(NotifyMessage { gate_addr, session_id, route, data }),
-        id => Job::Request(RequestMessage { gate_addr, session_id, id, route, data }),
+    match (call.is_notify, call.id) {
+        (true, id) | (false, id @ 0) => Job::Notify(NotifyMessage { gate_addr, session_id, route, data }, id),
+        (false, id) => Job::Request(RequestMessage { gate_addr, session_id, id, route, data }),
     }
 }
 
@@ -101,12 +110,9 @@ fn refusal_body(refusal: &Refusal) -> Bytes {
     body.to_string().into()
 }
 
-/// A push to sessions of a Go gate: one for each.
-pub(crate) fn pushes(push: &Push) -> impl Iterator<Item = Job> {
-    push.sessions.iter().map(|session| {
-        let (route, data) = (push.route.clone(), push.body.clone());
-        Job::Push(PushMessage { session_id: session.cast_signed(), route, data })
-    })
+/// A push to one of the sessions of a Go gate that it is for.
+pub(crate) fn push(session_id: i64, push: &Push) -> Job {
+    Job::Push(PushMessage { session_id, route: push.route.clone(), data: push.body.clone() })
 }
 
 /// An answer of a Go node.
@@ -181,11 +187,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_without_an_answer_is_a_notify_and_any_other_a_request_with_its_id() {
-        let call = |id| Call { id, session: 7, route: "Room.Say".to_owned(), ..Call::default() };
-        let request = forward("g:1", call(9));
-        assert_eq!((request.call(), request.session()), (Some(9), 7));
-        assert!(matches!(forward("g:1", call(0)), Job::Notify(notify) if notify.gate_addr == "g:1"));
+    fn a_notify_is_answered_when_it_is_taken_and_a_request_only_when_it_is_refused() {
+        let call = |id, is_notify| Call {
+            id,
+            is_notify,
+            session: 7,
+            route: "Room.Say".to_owned(),
+            ..Call::default()
+        };
+        let request = forward("g:1", call(9, false));
+        assert_eq!((request.waiting(), request.session()), (Waiting { taken: 0, refused: 9 }, 7));
+        assert_eq!(forward("g:1", call(9, true)).waiting(), Waiting { taken: 9, refused: 9 });
+        assert!(
+            matches!(forward("g:1", call(0, false)), Job::Notify(notify, 0) if notify.gate_addr == "g:1")
+        );
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::Shared;
 use super::calls::{Calls, CallsOver, Side};
 use super::convert::Job;
 use super::messages::{NotifyMessage, RequestMessage};
-use super::sessions::{SessionError, Sessions};
+use super::sessions::{SessionError, SessionIds, Sessions};
 use super::wire::Wire;
 use crate::core::Backoff;
 use crate::frame::Frame;
@@ -40,6 +40,7 @@ const OPENED_MAX: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Gates {
     shared: Arc<Shared>,
+    ids: Arc<SessionIds>,
     by_addr: Mutex<HashMap<String, Arc<Gate>>>,
     /// Which nodes there are.
     nodes: Mutex<Nodes>,
@@ -112,7 +113,12 @@ impl Caller {
 
 impl Gates {
     pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared, by_addr: Mutex::default(), nodes: Mutex::default() })
+        Arc::new(Self {
+            shared,
+            ids: Arc::new(SessionIds::new(fastrand::u64(..))),
+            by_addr: Mutex::default(),
+            nodes: Mutex::default(),
+        })
     }
 
     fn by_addr(&self) -> MutexGuard<'_, HashMap<String, Arc<Gate>>> {
@@ -213,7 +219,7 @@ impl Gates {
             record: Mutex::new(record),
             opened: Mutex::default(),
             handler: Mutex::new(Some(self.shared.dialer.host.accept(accepted))),
-            sessions: Mutex::default(),
+            sessions: Mutex::new(Sessions::new(self.ids.clone())),
             outgoing: outgoing.clone(),
             stop: self.shared.dialer.stop.child_token(),
         });
@@ -290,7 +296,9 @@ impl Side for Gate {
         self.sessions().handle_frame(frame, jobs);
     }
 
-    fn handle_refused(&self, _call: Option<u64>, status: &Status) {
+    fn handle_taken(&self, _call: u64) {}
+
+    fn handle_refused(&self, _call: u64, status: &Status) {
         // Its client is gone, most often.
         tracing::debug!(gate = self.addr, %status, "a gate of nano refuses what it is told");
     }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::convert::ended;
 use super::messages::{MemberInfo, NotifyMessage, RequestMessage};
 use crate::Lost;
-use crate::frame::{Answer, Call, Outcome, Push, Said};
+use crate::frame::{Answer, Call, Close, Outcome, Push, Said};
 
 mod go;
 mod joining;
@@ -99,10 +99,18 @@ async fn clients_of_a_go_gate_are_answered_in_order_and_pushed_to() {
     let refusal = until(|| answered().into_iter().find(|response| response.id == 1_001)).await;
     assert_eq!(&refusal.data[..], br#"{"code":418,"message":"no"}"#);
     let link = node.notes.link().await;
-    link.send(Push { sessions: vec![5, 6], route: "onX".to_owned(), ..Push::default() }).unwrap();
+    go.handle_request(&node, request(&go, 6, 1, "Room.echo")).await.unwrap();
+    let [five, six] = node.notes.sessions()[..] else { panic!() };
+    let (sessions, route) = (vec![five, 77, six], "onX".to_owned());
+    link.send(Push { sessions, route, ..Push::default() }).unwrap();
     until(|| go.has_heard(|heard| matches!(heard, Heard::Push(push) if push.session_id == 6)).then_some(()))
         .await;
-    assert!(go.has_heard(|heard| matches!(heard, Heard::Push(push) if push.session_id == 5)));
+    let mut pushed =
+        go.heard(|heard| if let Heard::Push(push) = heard { Some(push.session_id) } else { None });
+    pushed.sort_unstable();
+    assert_eq!(pushed, [5, 6]);
+    link.send(Close { session: six, ..Close::default() }).unwrap();
+    until(|| go.has_heard(|heard| matches!(heard, Heard::Close(6))).then_some(())).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -164,8 +172,9 @@ async fn what_is_too_long_for_a_go_node_is_refused_and_all_else_goes_on() {
     assert!(matches!(refused, Outcome::Refusal(refusal) if refusal.code == 503));
     go.handle_request(&node, request(&go, 5, 1, "Room.never")).await.unwrap();
     let link = node.notes.link().await;
-    link.send(Push { sessions: vec![5], body: long.into(), ..Push::default() }).unwrap();
-    link.send(Push { sessions: vec![5], route: "short".to_owned(), ..Push::default() }).unwrap();
+    let session = node.notes.sessions()[0];
+    link.send(Push { sessions: vec![session], body: long.into(), ..Push::default() }).unwrap();
+    link.send(Push { sessions: vec![session], route: "short".to_owned(), ..Push::default() }).unwrap();
     until(|| go.has_heard(|heard| matches!(heard, Heard::Push(push) if push.route == "short")).then_some(()))
         .await;
     assert!(peer.is_up() && node.notes.forgotten.lock().unwrap().is_empty());
@@ -224,7 +233,8 @@ async fn a_go_gate_that_stands_still_delays_no_other_one() {
     let frozen = Instant::now();
     rig.network.cut_one_way("node", "still");
     let links = node.notes.links.lock().unwrap().clone();
-    for session in 0..5_000 {
+    let session = node.notes.sessions()[0];
+    for _ in 0..5_000 {
         links[0].send(Push { sessions: vec![session], ..Push::default() }).unwrap();
     }
     other.handle_request(&node, request(&other, 5, 2, "Room.echo")).await.unwrap();
@@ -306,13 +316,13 @@ async fn the_end_of_a_session_is_that_of_the_gate_that_says_it() {
     one.handle_request(&node, request(&one, 6, 1, "Room.echo")).await.unwrap();
     let ended = || {
         let frames = node.notes.frames.lock().unwrap();
-        let ended = frames.iter().filter_map(|(from, said)| match said {
-            Said::Ended(ended) => Some((*from, ended.session)),
+        let ended = frames.iter().filter_map(|said| match said {
+            Said::Ended(ended) => Some(ended.session),
             _ => None,
         });
         ended.collect::<Vec<_>>()
     };
-    let links: Vec<u64> = node.notes.links.lock().unwrap().iter().map(|link| link.node()).collect();
+    let [one_5, two_5, one_6] = node.notes.sessions()[..] else { panic!() };
     let stranger = Go::start(&rig, "stranger", &[]).await;
     sleep(Duration::from_secs(2)).await;
     stranger.session_closed(&node, 6).await;
@@ -321,15 +331,12 @@ async fn the_end_of_a_session_is_that_of_the_gate_that_says_it() {
     two.session_closed(&node, 5).await;
     two.session_closed(&node, 5).await;
     two.session_closed(&node, 7).await;
-    assert_eq!(
-        ended(),
-        [(links[0], 6), (links[1], 5)],
-        "both have a 5, and others say of theirs what is true of theirs"
-    );
+    assert_eq!(ended(), [one_6, two_5], "both have a 5, and others say of theirs what is true of theirs");
     let drawn = 1 << 60;
     one.handle_request(&node, request(&one, drawn, 1, "Room.echo")).await.unwrap();
     stranger.session_closed(&node, drawn).await;
-    assert_eq!(ended().last(), Some(&(links[0], 1 << 60)), "no other gate has such a number");
+    assert_eq!(ended().len(), 3, "no other gate has such a number");
+    assert!(!ended().contains(&one_5));
     let late = NotifyMessage { gate_addr: two.addr(), session_id: 5, ..NotifyMessage::default() };
     assert!(two.handle_notify(&node, late).await.is_err());
 }
@@ -345,6 +352,8 @@ async fn what_a_go_node_says_to_a_session_arrives_if_that_has_been_there_and_all
     assert!(one.push(&node, 5).await.is_err());
     peer.send(call(5, "One.say")).unwrap();
     until(|| one.has_heard(|heard| matches!(heard, Heard::Notify(_))).then_some(())).await;
+    let taken = peer.call(Call { is_notify: true, ..call(5, "One.say") }).unwrap().await.unwrap();
+    assert_eq!(body(&taken), b"", "whoever counts what is on its way is told that it was taken");
     // The other one has it from the first.
     two.push(&node, 5).await.unwrap();
     two.close_session(&node, 5).await;

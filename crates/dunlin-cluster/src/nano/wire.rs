@@ -78,7 +78,7 @@ impl Wire {
     pub(crate) async fn connect(shared: &Shared, addr: &str) -> Result<Self, WireError> {
         let origin = Uri::builder().scheme("http").authority(addr).path_and_query("/");
         let origin = origin.build().map_err(WireError::Addr)?;
-        let dialing = shared.dialer.network.dial(&shared.dialer.me.name, addr);
+        let dialing = shared.dialer.way.dial(addr);
         let io = timeout(HELLO_TIMEOUT, dialing).await.map_err(|_| WireError::TimedOut)?;
         let (conn, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -131,7 +131,7 @@ impl Wire {
         let (mut member, limit) = (self.member(), NANO_CALL_TIMEOUT);
         match job {
             Job::Request(message) => self.within(limit, member.handle_request(message)).await.map(drop),
-            Job::Notify(message) => self.within(limit, member.handle_notify(message)).await.map(drop),
+            Job::Notify(message, _) => self.within(limit, member.handle_notify(message)).await.map(drop),
             Job::Response(message) => self.within(limit, member.handle_response(message)).await.map(drop),
             Job::Push(message) => self.within(limit, member.handle_push(message)).await.map(drop),
             Job::SessionClosed(message) => self.within(limit, member.session_closed(message)).await.map(drop),

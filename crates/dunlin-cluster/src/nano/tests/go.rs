@@ -19,7 +19,7 @@ use crate::nano::generated::master_server::{Master, MasterServer};
 use crate::nano::generated::member_server::{Member, MemberServer};
 use crate::nano::messages::*;
 use crate::nano::wire::{CallError, Wire};
-use crate::net::Network as _;
+use crate::net::{Network as _, Way};
 use crate::port::Port;
 
 /// What a Go node was told.
@@ -72,7 +72,7 @@ impl Go {
         let dialer = Dialer {
             me: Hello { name: name.to_owned(), ..Hello::default() },
             timing: Timing::default(),
-            network: Arc::new(rig.network.clone()),
+            way: Way { network: Arc::new(rig.network.clone()), tls: None, from: name.to_owned() },
             host: Arc::new(NotingHost(Arc::new(Notes::default()))),
             stop: stop.clone(),
         };
@@ -84,7 +84,7 @@ impl Go {
         routes.add_service(MemberServer::new(served.clone()));
         routes.add_service(MasterServer::new(served.clone()));
         let listening = rig.network.listen(&addr).await.unwrap();
-        let port = Port { routes: routes.routes(), raft: None, stop, tasks: tasks.clone() };
+        let port = Port { routes: routes.routes(), raft: None, tls: None, stop, tasks: tasks.clone() };
         tasks.spawn(port.serve(listening));
         let services = services.iter().map(|service| (*service).to_owned()).collect();
         let info = MemberInfo { label: name.to_owned(), service_addr: addr, services };
@@ -149,7 +149,7 @@ impl Go {
     }
 
     pub(super) async fn handle_notify(&self, node: &Node, notify: NotifyMessage) -> Result<(), CallError> {
-        self.wire(node).await.call(Job::Notify(notify)).await
+        self.wire(node).await.call(Job::Notify(notify, 0)).await
     }
 
     pub(super) async fn push(&self, node: &Node, session_id: i64) -> Result<(), CallError> {

@@ -7,7 +7,7 @@ use dunlin_registry::MemoryRegistry;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::frame::{Answer, Call, Frame, Outcome, Refusal, Reply, Said};
-use crate::{Accepted, Cluster, ClusterConfig, Host, LinkHandler, MemoryNetwork, Peer};
+use crate::{Accepted, Cluster, ClusterConfig, Host, LinkHandler, MemoryNetwork, Offer, Peer};
 
 pub(super) struct Rig {
     pub(super) network: MemoryNetwork,
@@ -21,8 +21,8 @@ pub(super) struct Node {
 
 #[derive(Default)]
 pub(super) struct Notes {
-    /// What gates have said, with the ids of their links.
-    pub(super) frames: Mutex<Vec<(u64, Said)>>,
+    /// What gates have said.
+    pub(super) frames: Mutex<Vec<Said>>,
     pub(super) peer_frames: Mutex<Vec<Said>>,
     pub(super) forgotten: Mutex<Vec<(u64, Instant)>>,
     pub(super) links: Mutex<Vec<Arc<Accepted>>>,
@@ -71,11 +71,24 @@ impl LinkHandler for Echo {
                 self.1.send(Answer { id: *id, outcome: Some(outcome) }).ok();
             }
         }
-        self.0.frames.lock().unwrap().push((self.1.node(), said));
+        self.0.frames.lock().unwrap().push(said);
     }
 }
 
 impl Notes {
+    /// Sessions of gates in the order of their first calls.
+    pub(super) fn sessions(&self) -> Vec<u64> {
+        let mut sessions = Vec::new();
+        for said in &*self.frames.lock().unwrap() {
+            if let Said::Call(call) = said
+                && !sessions.contains(&call.session)
+            {
+                sessions.push(call.session);
+            }
+        }
+        sessions
+    }
+
     pub(super) async fn link(&self) -> Arc<Accepted> {
         until(|| self.links.lock().unwrap().last().cloned()).await
     }
@@ -102,7 +115,7 @@ impl Rig {
         let notes = Arc::new(Notes::default());
         let services = services.iter().map(|service| (*service).to_owned()).collect();
         let host = Arc::new(NotingHost(notes.clone()));
-        let cluster = Cluster::start(config, (services, false), host).await.unwrap();
+        let cluster = Cluster::start(config, Offer { services, ..Offer::default() }, host).await.unwrap();
         Node { cluster, notes }
     }
 }
