@@ -1,6 +1,6 @@
 //! `cargo xtask interop nano`: nodes of Go's nano and ours in one cluster, whoever is its master and whoever serves.
 //!
-//! Go nodes are `interop/go-nano` around nano itself, ours the example `nano_peer` of `dunlin-cluster`. Each row is a cluster of its own, which lives
+//! Go nodes are `interop/go-nano` around nano itself, ours the example `nano_node` of `dunlin`. Each row is a cluster of its own, which lives
 //! through its claims, one after another, and ends with the first one that does not hold.
 //!
 //! - `nano/go_serves.rs`, `nano/dunlin_serves.rs`, `nano/go_alone.rs`: what must hold. Start here.
@@ -66,7 +66,7 @@ const KINDS: [Kind; 5] = [
 /// When a claim does not hold, nano cannot be had, or our node does not build.
 pub(crate) fn run(args: &NanoArgs) -> Result<()> {
     let root = root()?;
-    let dunlin = build(&root, "dunlin-cluster", ("--example", "nano_peer"))?;
+    let dunlin = build(&root, "dunlin", ("--example", "nano_node"))?;
     let dir = std::env::temp_dir().join(format!("dunlin-interop-nano-{}", std::process::id()));
     let mut gos = vec![("nano 0.5.0", build_go(&root, None))];
     if let Some(checkout) = &args.checkout {

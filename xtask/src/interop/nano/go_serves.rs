@@ -1,12 +1,12 @@
-//! What must hold when a Go node serves, and the sessions are of a node of ours.
+//! What must hold when a Go node serves, and the clients are of a gate of ours.
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
-use serde_json::json;
+use anyhow::{Context, Result, ensure};
 
 use super::Claim;
-use super::lab::{HEARTBEAT, Lab, Side, bodies};
+use super::client::Client;
+use super::lab::{Lab, Side, bodies};
 use super::node::TIME;
 use crate::interop::table::Seen;
 
@@ -22,155 +22,159 @@ pub(super) const CLAIMS: [Claim; 9] = [
     ("leaves", leaves),
 ];
 
-/// Sessions, and calls of each of them.
-const SESSIONS: u64 = 50;
-const CALLS: usize = 20;
+/// Clients, and requests of each of them.
+const CLIENTS: usize = 10;
+const CALLS: usize = 100;
 
-/// Messages of one session in a row.
+/// Messages of one client in a row.
 const ORDERED: usize = 1_000;
 
-/// How long it may take until a node that dies is avoided.
+/// How long it may take until a node that died is avoided.
 const AVOID_TIME: Duration = Duration::from_secs(1);
+
+/// How long it may take until one that is frozen is.
+const FREEZE_TIME: Duration = Duration::from_secs(4);
+
+/// The codes of errors.
+const NOT_FOUND: &str = r#"{"code":404,"#;
+const UNAVAILABLE: &str = r#"{"code":503,"#;
 
 fn joins(lab: &mut Lab) -> Result<Seen> {
     lab.start()?;
     lab.backend.start(true)?;
-    let after = lab.wait_games(TIME, |up, _| up == 1)?;
-    Ok(Seen { count: "1/1".to_owned(), detail: format!("reached {after:?} after it was a member") })
+    let (_, after) = lab.wait_echo(Side::Dunlin, "Game.Echo")?;
+    Ok(Seen {
+        count: "1/1".to_owned(),
+        detail: format!("it answers a client {after:?} after it is a member"),
+    })
 }
 
 fn requests(lab: &mut Lab) -> Result<Seen> {
-    let begin = Instant::now();
-    for n in 0..CALLS {
-        for session in 1..=SESSIONS {
-            lab.order("call", (session, n), ("Echo", &format!("{session}/{n}")))?;
-        }
-    }
-    for n in 0..CALLS {
-        for session in 1..=SESSIONS {
-            let body = format!("{session}/{n}");
-            let answer = lab.dunlin.wait("answer", |answer| answer["body"] == *body)?;
-            ensure!(answer["n"] == n, "{body} is the answer of call {}", answer["n"]);
-        }
-    }
-    let elapsed = begin.elapsed();
-    lab.order("call", (1, 7), ("Nowhere", ""))?;
-    let refused = lab.dunlin.wait("refused", |_| true)?;
-    ensure!(
-        refused["n"] == 7 && refused["code"] == 404,
-        "a route that is not there is answered with {refused}"
+    let elapsed = lab.ask_many(Side::Dunlin, "Game.Echo", (CLIENTS, CALLS))?;
+    let mut client = lab.client(Side::Dunlin)?;
+    let id = client.ask("Game.Nowhere", "?")?;
+    let refusal = client.answer(id, TIME).context("a route that is not there is not answered")?;
+    ensure!(refusal.starts_with(NOT_FOUND), "a route that is not there is answered with {refusal}");
+    let total = CLIENTS * CALLS;
+    let detail = format!(
+        "of {CLIENTS} clients at a time, in {elapsed:?}; a route that is not there is answered with {refusal}"
     );
-    let total = CALLS * usize::try_from(SESSIONS)?;
-    Ok(Seen {
-        count: format!("{total}/{total}"),
-        detail: format!(
-            "of {SESSIONS} sessions, each with its own answer, in {elapsed:?}; a route that is not there is answered with 404"
-        ),
-    })
+    Ok(Seen { count: format!("{total}/{total}"), detail })
 }
 
 fn keeps_order(lab: &mut Lab) -> Result<Seen> {
-    lab.call(7, "Name", "seven")?;
+    let mut client = lab.client(Side::Dunlin)?;
     let bodies = bodies(ORDERED);
     for body in &bodies {
-        lab.order("notify", (7, 0), ("Say", body))?;
+        client.notify("Game.Say", body)?;
     }
     lab.backend.wait_bodies("said", &bodies)?;
-    lab.dunlin.wait_bodies("push", &bodies)?;
-    ensure!(!lab.dunlin.has_more("push")?, "more pushes come than were sent");
-    Ok(Seen {
-        count: format!("{ORDERED}/{ORDERED}"),
-        detail: "notifies of one session there, and as many pushes back, in order".to_owned(),
-    })
+    for body in &bodies {
+        let push = client.push(TIME).with_context(|| format!("push {body} does not come"))?;
+        ensure!(push == *body, "push {push} comes where {body} is due");
+    }
+    ensure!(client.push(Duration::from_millis(300)).is_none(), "more pushes come than were sent");
+    let detail = "notifies of one client there, and as many pushes back, in order".to_owned();
+    Ok(Seen { count: format!("{ORDERED}/{ORDERED}"), detail })
+}
+
+/// A client that the backend knows by this name.
+fn named(lab: &Lab, name: &str) -> Result<Client> {
+    let mut client = lab.client(Side::Dunlin)?;
+    let id = client.ask("Game.Name", name)?;
+    client.answer(id, TIME).context("the backend does not answer")?;
+    Ok(client)
 }
 
 fn closes(lab: &mut Lab) -> Result<Seen> {
-    lab.call(9, "Name", "nine")?;
-    lab.dunlin.order(&json!({ "do": "end", "session": 9 }))?;
-    lab.backend.wait("closed", |closed| closed["name"] == "nine")?;
+    // Those of the claims before have ended.
+    while lab.backend.has_more("closed")? {}
+    for n in 0..CLIENTS {
+        let name = format!("client {n}");
+        drop(named(lab, &name)?);
+        lab.backend.wait("closed", |closed| closed["name"] == *name)?;
+    }
     ensure!(!lab.backend.has_more("closed")?, "more sessions end than have, or one twice");
-    Ok(Seen {
-        count: "once".to_owned(),
-        detail: "the session that ended and no other one ends at the backend".to_owned(),
-    })
+    let detail = format!("each of {CLIENTS} sessions ends there when its client is gone, and no other one");
+    Ok(Seen { count: "once".to_owned(), detail })
 }
 
 fn kicks(lab: &mut Lab) -> Result<Seen> {
-    lab.order("notify", (8, 0), ("Bye", ""))?;
-    lab.dunlin.wait("close", |close| close["session"] == 8)?;
-    ensure!(!lab.dunlin.has_more("close")?, "more is closed than was asked for");
-    Ok(Seen { count: "once".to_owned(), detail: "the backend closes the session that it means".to_owned() })
+    let (mut client, mut other) = (named(lab, "kicked")?, named(lab, "stays")?);
+    client.notify("Game.Bye", "!")?;
+    ensure!(client.is_ended(TIME), "the client is not ended");
+    let id = other.ask("Game.Echo", "still")?;
+    other.answer(id, TIME).context("another client was ended as well")?;
+    let detail = "the client that the backend means is ended, and no other one".to_owned();
+    Ok(Seen { count: "once".to_owned(), detail })
 }
 
-/// A call waits while the backend does what ends it. How long the caller has to wait then.
-fn lost_after(lab: &mut Lab, n: usize, end: impl FnOnce(&mut Lab) -> Result<()>) -> Result<Duration> {
-    lab.order("call", (1, n), ("Never", ""))?;
-    // It is there before this one.
-    lab.call(1, "Echo", "there?")?;
+/// A request waits while the backend does what ends it. The client that asks, and how long it has to wait then.
+fn lost_after(lab: &mut Lab, end: impl FnOnce(&mut Lab) -> Result<()>) -> Result<(Client, Duration)> {
+    let mut client = named(lab, "waits")?;
+    let id = client.ask("Game.Never", "?")?;
+    // The backend takes calls of a client in order, so when this is pushed back it has the other one.
+    client.notify("Game.Say", "there?")?;
+    client.push(TIME).context("the backend does not push")?;
     let begin = Instant::now();
     end(lab)?;
-    lab.dunlin.wait("lost", |lost| lost["n"] == n)?;
-    Ok(begin.elapsed())
+    let answer = client.answer(id, TIME).context("who asked a node that is gone is not told")?;
+    ensure!(answer.starts_with(UNAVAILABLE), "who asked a node that is gone is answered with {answer}");
+    Ok((client, begin.elapsed()))
 }
 
 fn freezes(lab: &mut Lab) -> Result<Seen> {
-    let lost = lost_after(lab, 100, |lab| lab.backend.signal("STOP"))?;
-    ensure!(lost < Duration::from_secs(4), "who called a node that froze waits for {lost:?}");
-    lab.wait_games(AVOID_TIME, |up, _| up == 0)?;
+    let (mut client, lost) = lost_after(lab, |lab| lab.backend.signal("STOP"))?;
+    ensure!(lost < FREEZE_TIME, "who asked a node that froze waits for {lost:?}");
+    let id = client.ask("Game.Echo", "?")?;
+    let answer = client.answer(id, AVOID_TIME).context("a frozen node is not avoided")?;
+    ensure!(answer.starts_with(UNAVAILABLE), "with a frozen node a client is answered with {answer}");
     lab.backend.signal("CONT")?;
-    let back = lab.wait_games(TIME, |up, _| up == 1)?;
-    lab.call_until(1, "Echo", "back?")?;
-    Ok(Seen {
-        count: format!("{lost:.1?}"),
-        detail: format!("until a frozen node's callers are told; it is back {back:?} after it is"),
-    })
+    let (_, back) = lab.wait_echo(Side::Dunlin, "Game.Echo")?;
+    let detail = format!("until who asked a frozen node is told; it answers {back:?} after it is back");
+    Ok(Seen { count: format!("{lost:.1?}"), detail })
 }
 
 fn dies(lab: &mut Lab) -> Result<Seen> {
-    let lost = lost_after(lab, 200, |lab| {
+    let (mut client, lost) = lost_after(lab, |lab| {
         lab.backend.kill();
         Ok(())
     })?;
-    ensure!(lost < AVOID_TIME, "who called a node that died waits for {lost:?}");
-    lab.wait_games(AVOID_TIME, |up, _| up == 0)?;
-    let mut detail = format!("its callers are told after {lost:?}");
+    ensure!(lost < AVOID_TIME, "who asked a node that died waits for {lost:?}");
+    let mut detail = format!("who asked it is told after {lost:?}");
     if lab.master == Side::Dunlin {
-        // A Go master of 0.5.0 never finds out.
-        let gone = lab.wait_games(HEARTBEAT * 5, |_, all| all == 0)?;
-        detail.push_str(&format!(", its record is gone after {gone:?}"));
+        let (_, gone) = lab.wait_answer(Side::Dunlin, "Game.Echo", |answer| answer.starts_with(NOT_FOUND))?;
+        detail.push_str(&format!(", it is no member any more after {gone:?}"));
         lab.backend.start(true)?;
     } else {
-        // Nor does it take anybody while a member is dead.
+        // A Go master takes nobody while a member is dead, and one of 0.5.0 never finds out.
         lab.go_master.kill();
         lab.start_go_master()?;
         lab.other_backend.start(true)?;
     }
-    let back = lab.wait_games(TIME, |up, _| up >= 1)?;
-    lab.call_until(1, "Echo", "back?")?;
-    Ok(Seen {
-        count: format!("{lost:.1?}"),
-        detail: format!("{detail}, its next life is called {back:?} after it is a member"),
-    })
+    let (_, back) = lab.wait_echo(Side::Dunlin, "Game.Echo")?;
+    let id = client.ask("Game.Echo", "again")?;
+    let answer = client.answer(id, TIME).context("the client that was there is not answered any more")?;
+    ensure!(answer == "again", "the client that was there is answered with {answer}");
+    detail.push_str(&format!(
+        ", another one answers {back:?} after it is a member, also the client that was with the first"
+    ));
+    Ok(Seen { count: format!("{lost:.1?}"), detail })
 }
 
 fn we_die(lab: &mut Lab) -> Result<Seen> {
     lab.dunlin.kill();
     lab.dunlin.start(true)?;
-    let back = lab.wait_games(TIME, |up, _| up >= 1)?;
-    lab.call_until(1, "Echo", "back?")?;
-    Ok(Seen {
-        count: "1/1".to_owned(),
-        detail: format!("our next life reaches the backend {back:?} after it is up"),
-    })
+    let (_, back) = lab.wait_echo(Side::Dunlin, "Game.Echo")?;
+    let detail = format!("a client of our next life is answered {back:?} after that is up");
+    Ok(Seen { count: "1/1".to_owned(), detail })
 }
 
 fn leaves(lab: &mut Lab) -> Result<Seen> {
-    let backends = [&lab.backend, &lab.other_backend];
-    let signals = backends.map(|backend| backend.signal("TERM"));
+    let signals = [&lab.backend, &lab.other_backend].map(|backend| backend.signal("TERM"));
     ensure!(signals.iter().any(Result::is_ok), "no backend runs");
-    let gone = lab.wait_games(TIME, |up, _| up == 0)?;
-    Ok(Seen {
-        count: "1/1".to_owned(),
-        detail: format!("a backend that stops is called no more after {gone:?}"),
-    })
+    let is_gone = |answer: &str| answer.starts_with(NOT_FOUND) || answer.starts_with(UNAVAILABLE);
+    let (_, gone) = lab.wait_answer(Side::Dunlin, "Game.Echo", is_gone)?;
+    let detail = format!("a backend that stops is asked no more after {gone:?}");
+    Ok(Seen { count: "1/1".to_owned(), detail })
 }

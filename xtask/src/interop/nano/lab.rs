@@ -6,14 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Value, json};
 
 use super::client::Client;
 use super::node::{Node, TIME};
 use crate::addrs;
 
 /// nano's interval, short: after four of them a node that is silent is gone.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
+const HEARTBEAT: Duration = Duration::from_secs(2);
 
 /// How often what changes by itself is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -25,9 +24,9 @@ const STARTS_MAX: usize = 5;
 const SETTLE_TIME: Duration = Duration::from_millis(300);
 
 /// How long an answer may take before it is asked for again.
-pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(1);
+const ANSWER_TIME: Duration = Duration::from_secs(1);
 
-/// Who somebody is.
+/// Whose something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Dunlin,
@@ -38,15 +37,18 @@ pub(crate) enum Side {
 #[derive(Debug)]
 pub(crate) struct Lab {
     pub(crate) master: Side,
+    /// A gate with the service `Room`.
     pub(crate) dunlin: Node,
     /// Has the service `Game`.
     pub(crate) backend: Node,
     /// The same at another address.
     pub(crate) other_backend: Node,
+    /// A gate without a service.
     pub(crate) gate: Node,
     /// The master, if that is a Go node; it does nothing else.
     pub(crate) go_master: Node,
-    client_addr: SocketAddr,
+    dunlin_clients: SocketAddr,
+    gate_clients: SocketAddr,
     go_master_addr: SocketAddr,
 }
 
@@ -57,13 +59,14 @@ impl Lab {
     ///
     /// When there are no ports.
     pub(crate) fn new((go, dunlin): (PathBuf, PathBuf), dir: &Path, master: Side) -> Result<Self> {
-        let [dunlin_addr, backend, other, gate, client, go_master] = addrs::free::<6>()?;
+        let [dunlin_addr, dunlin_clients, backend, other, gate, gate_clients, go_master] =
+            addrs::free::<7>()?;
         let master_addr = if master == Side::Dunlin { dunlin_addr } else { go_master }.to_string();
         let heartbeat = HEARTBEAT.as_millis().to_string();
         let text = |args: &[&str]| args.iter().map(|arg| (*arg).to_owned()).collect::<Vec<String>>();
-        let (listen, data) = (dunlin_addr.to_string(), dir.join("data").display().to_string());
-        let mut ours =
-            text(&["--listen", &listen, "--dir", &data, "--service", "Room", "--heartbeat-ms", &heartbeat]);
+        let data = dir.join("data").display().to_string();
+        let mut ours = text(&["--listen", &dunlin_addr.to_string(), "--client", &dunlin_clients.to_string()]);
+        ours.extend(text(&["--dir", &data, "--heartbeat-ms", &heartbeat]));
         if master == Side::Go {
             ours.extend(text(&["--nano-master", &master_addr]));
         }
@@ -73,15 +76,16 @@ impl Lab {
             args.extend(text(more));
             Node::new(name, go.clone(), args, dir.to_owned())
         };
-        let client = client.to_string();
+        let clients = gate_clients.to_string();
         Ok(Self {
             master,
             dunlin: Node::new("dunlin", dunlin, ours, dir.to_owned()),
             backend: go_node("backend", backend, &["-master", &master_addr, "-service", "Game"]),
             other_backend: go_node("other", other, &["-master", &master_addr, "-service", "Game"]),
-            gate: go_node("gate", gate, &["-master", &master_addr, "-client", &client]),
+            gate: go_node("gate", gate, &["-master", &master_addr, "-client", &clients]),
             go_master: go_node("master", go_master, &[]),
-            client_addr: client.parse()?,
+            dunlin_clients,
+            gate_clients,
             go_master_addr: go_master,
         })
     }
@@ -120,100 +124,98 @@ impl Lab {
         bail!("the Go master does not start")
     }
 
-    /// Waits until our node reaches so many nodes with the service `Game`, and knows so many.
-    ///
-    /// # Errors
-    ///
-    /// When it does not within this time.
-    pub(crate) fn wait_games(
-        &mut self,
-        limit: Duration,
-        is_it: impl Fn(u64, u64) -> bool,
-    ) -> Result<Duration> {
-        let begin = Instant::now();
-        loop {
-            self.dunlin.order(&json!({ "do": "look", "service": "Game" }))?;
-            let looked = self.dunlin.wait("looked", |_| true)?;
-            let (up, all) = (looked["up"].as_u64().unwrap_or(0), looked["all"].as_u64().unwrap_or(0));
-            if is_it(up, all) {
-                return Ok(begin.elapsed());
-            }
-            ensure!(begin.elapsed() < limit, "after {limit:?} it reaches {up} of {all} nodes");
-            thread::sleep(LOOK);
-        }
-    }
-
-    /// Lets a session of our node do something at the Go backend.
-    ///
-    /// # Errors
-    ///
-    /// When our node is gone.
-    pub(crate) fn order(
-        &mut self,
-        what: &str,
-        (session, n): (u64, usize),
-        (method, body): (&str, &str),
-    ) -> Result<()> {
-        let route = format!("Game.{method}");
-        self.dunlin.order(&json!({
-            "do": what, "session": session, "n": n, "service": "Game", "route": route, "body": body,
-        }))
-    }
-
-    /// The same with a call, whose answer is waited for.
-    ///
-    /// # Errors
-    ///
-    /// When there is none.
-    pub(crate) fn call(&mut self, session: u64, method: &str, body: &str) -> Result<Value> {
-        self.order("call", (session, 0), (method, body))?;
-        let answer = self.dunlin.wait_within(TIME, "answer", |_| true)?;
-        answer.with_context(|| format!("Game.{method} is not answered"))
-    }
-
-    /// The same with one call after another until one is answered: what answers may find no way back at first, as Go nodes dial a node that was
-    /// away again only when they have waited.
-    ///
-    /// # Errors
-    ///
-    /// When none is.
-    pub(crate) fn call_until(&mut self, session: u64, method: &str, body: &str) -> Result<()> {
-        let begin = Instant::now();
-        while begin.elapsed() < TIME {
-            self.order("call", (session, 0), (method, body))?;
-            if self.dunlin.wait_within(ANSWER_TIME, "answer", |_| true)?.is_some() {
-                return Ok(());
-            }
-        }
-        bail!("Game.{method} is not answered")
-    }
-
-    /// A client of the Go gate.
+    /// A client of the gate of this side.
     ///
     /// # Errors
     ///
     /// When the gate does not let it in.
-    pub(crate) fn client(&self) -> Result<Client> {
-        Client::connect(self.client_addr)
+    pub(crate) fn client(&self, gate: Side) -> Result<Client> {
+        Client::connect(match gate {
+            Side::Dunlin => self.dunlin_clients,
+            Side::Go => self.gate_clients,
+        })
     }
 
-    /// Waits until a fresh client of the Go gate is answered on this route: whoever was bound to a node that died stays so.
+    /// Waits until a fresh client is answered so that this is true of it. An answer may find no way back at first, as Go nodes dial a node that was
+    /// away again only when they have waited; and who is bound to a node that died stays so at a Go gate.
     ///
     /// # Errors
     ///
     /// When none is in time.
-    pub(crate) fn wait_answered(&self, route: &str) -> Result<(Client, Duration)> {
+    pub(crate) fn wait_answer(
+        &self,
+        gate: Side,
+        route: &str,
+        is_it: impl Fn(&str) -> bool,
+    ) -> Result<(Client, Duration)> {
         let begin = Instant::now();
+        let mut last = "with nothing".to_owned();
         loop {
-            if let Ok(mut client) = self.client() {
+            if let Ok(mut client) = self.client(gate) {
                 let id = client.ask(route, "there?")?;
-                if client.answer(id, ANSWER_TIME).is_some() {
-                    return Ok((client, begin.elapsed()));
+                match client.answer(id, ANSWER_TIME) {
+                    Some(answer) if is_it(&answer) => return Ok((client, begin.elapsed())),
+                    Some(answer) => last = answer,
+                    None => {}
                 }
             }
-            ensure!(begin.elapsed() < TIME, "no client of the Go gate is answered on {route}");
+            ensure!(begin.elapsed() < TIME, "{route} is answered {last}");
             thread::sleep(LOOK);
         }
+    }
+
+    /// Waits until a fresh client is answered by whoever serves the route.
+    ///
+    /// # Errors
+    ///
+    /// When none is in time.
+    pub(crate) fn wait_echo(&self, gate: Side, route: &str) -> Result<(Client, Duration)> {
+        self.wait_answer(gate, route, |answer| answer == "there?")
+    }
+
+    /// Waits until each of so many fresh clients of the Go gate is answered: nobody is sent to a node that is gone. It takes some time, as a Go node hears
+    /// of that after ours.
+    ///
+    /// # Errors
+    ///
+    /// When they are not in time.
+    pub(crate) fn wait_all_answered(&self, count: usize, route: &str) -> Result<()> {
+        let begin = Instant::now();
+        let mut row = 0;
+        while row < count {
+            let mut client = self.client(Side::Go)?;
+            let id = client.ask(route, "there?")?;
+            row = if client.answer(id, ANSWER_TIME).is_some() { row + 1 } else { 0 };
+            ensure!(begin.elapsed() < TIME * 2, "clients are sent to a node that is gone");
+        }
+        Ok(())
+    }
+
+    /// Lets several clients of a gate ask at a time, and compares what they are answered. How long it took.
+    ///
+    /// # Errors
+    ///
+    /// When an answer is missing or another one's.
+    pub(crate) fn ask_many(
+        &self,
+        gate: Side,
+        route: &str,
+        (count, calls): (usize, usize),
+    ) -> Result<Duration> {
+        let begin = Instant::now();
+        let mut clients = (0..count).map(|_| self.client(gate)).collect::<Result<Vec<_>>>()?;
+        for n in 0..calls {
+            let mut asked = Vec::new();
+            for (place, client) in clients.iter_mut().enumerate() {
+                asked.push(client.ask(route, &format!("{place}/{n}"))?);
+            }
+            for (place, (client, id)) in clients.iter_mut().zip(asked).enumerate() {
+                let answer =
+                    client.answer(id, TIME).with_context(|| format!("{place}/{n} is not answered"))?;
+                ensure!(answer == format!("{place}/{n}"), "{place}/{n} is answered with {answer}");
+            }
+        }
+        Ok(begin.elapsed())
     }
 }
 

@@ -1,7 +1,7 @@
-//! One node as a process: lines in, lines out, started, killed and started again.
+//! One node as a process: started, killed and started again, and what it says in lines of JSON.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -30,7 +30,8 @@ pub(crate) struct Node {
 #[derive(Debug)]
 struct Process {
     group: Group,
-    commands: ChildStdin,
+    /// It ends with it.
+    _input: ChildStdin,
     told: mpsc::Receiver<Value>,
     /// What was told while something else was waited for.
     kept: Vec<Value>,
@@ -55,11 +56,11 @@ impl Node {
         command.args(&self.args).stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(said.with_context(|| format!("cannot write {}", path.display()))?);
         let mut group = Group::spawn(command)?;
-        let commands = group.child.stdin.take().context("the node has no input")?;
+        let input = group.child.stdin.take().context("the node has no input")?;
         let stdout = group.child.stdout.take().context("the node has no output")?;
         let (tell, told) = mpsc::channel();
         thread::spawn(move || listen(stdout, &tell));
-        self.process = Some(Process { group, commands, told, kept: Vec::new() });
+        self.process = Some(Process { group, _input: input, told, kept: Vec::new() });
         if says_ready {
             self.wait("ready", |_| true)?;
         }
@@ -92,14 +93,18 @@ impl Node {
         self.process.as_ref().context("it does not run")?.group.signal(name)
     }
 
-    /// Gives it a command.
+    /// Asks it to stop, and waits until it has ended by itself.
     ///
     /// # Errors
     ///
-    /// When it is gone.
-    pub(crate) fn order(&mut self, command: &Value) -> Result<()> {
-        let process = self.process.as_mut().with_context(|| format!("{} does not run", self.name))?;
-        writeln!(process.commands, "{command}").with_context(|| format!("{} is gone", self.name))
+    /// When it does not in time.
+    pub(crate) fn stop(&mut self, signal: &str) -> Result<()> {
+        let name = self.name;
+        let mut process = self.process.take().with_context(|| format!("{name} does not run"))?;
+        process.group.signal(signal)?;
+        let ended = process.group.wait(TIME)?;
+        ensure!(ended.is_some(), "{name} does not stop");
+        Ok(())
     }
 
     /// Waits for an event of this name that this is true of.
