@@ -53,8 +53,11 @@ pub const ANNOUNCE_PAUSE: Duration = Duration::from_millis(200);
 /// Bytes of a message of a Go node, in either direction: what gRPC takes unless it is told otherwise, and Go nodes do not tell it.
 pub const NANO_MESSAGE_LEN_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes of a message about members: addresses and names of services are short.
+/// Bytes of a message about one member: addresses and names of services are short.
 pub const NANO_MEMBER_LEN_MAX: usize = 64 * 1024;
+
+/// Bytes of a list of members: a kilobyte for each of a thousand.
+pub const NANO_MEMBERS_LEN_MAX: usize = 1024 * 1024;
 
 /// Go nodes that may have registered here, and Go gates whose sessions may be here. Each costs a task and a connection.
 pub const NANO_NODES_MAX: usize = 1_024;

@@ -6,7 +6,7 @@
 //!
 //! Invariants: a registration neither waits for other Go nodes nor fails because of them; each is told by a task of its own.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -28,7 +28,8 @@ use super::roster::{Members, Roster, wanted};
 use super::wire::{CallError, Wire};
 use crate::core::Backoff;
 use crate::limits::{
-    NANO_ANNOUNCE_TIMEOUT, NANO_CALL_TIMEOUT, NANO_MEMBER_LEN_MAX, NANO_NODES_MAX, NANO_REGISTER_TIMEOUT,
+    HELLO_TIMEOUT, NANO_ANNOUNCE_TIMEOUT, NANO_CALL_TIMEOUT, NANO_MEMBER_LEN_MAX, NANO_MEMBERS_LEN_MAX,
+    NANO_NODES_MAX, NANO_REGISTER_TIMEOUT,
 };
 use crate::link::chain;
 
@@ -66,7 +67,7 @@ struct Ready {
 pub(crate) fn service(master: Arc<Master>) -> MasterServer<impl MasterService> {
     MasterServer::new(Served(master))
         .max_decoding_message_size(NANO_MEMBER_LEN_MAX)
-        .max_encoding_message_size(NANO_MEMBER_LEN_MAX * NANO_NODES_MAX)
+        .max_encoding_message_size(NANO_MEMBERS_LEN_MAX)
 }
 
 struct Served(Arc<Master>);
@@ -209,13 +210,7 @@ impl Master {
         if self.roster().handle_heard(now(), addr) {
             return Ok(());
         }
-        let known = {
-            let table = ready.table.borrow();
-            table
-                .iter()
-                .find(|node| convert::is_nano(node) && convert::addr(node) == Some(addr))
-                .map(|node| node.id)
-        };
+        let known = records_of(&ready.table.borrow(), addr).next().map(|node| node.id);
         let id = known.unwrap_or_else(|| fastrand::u64(1..));
         let announced = self.announce(ready, id, info).await?;
         self.roster().handle_adopted(now(), (addr, id), &self.wanted(ready));
@@ -255,7 +250,12 @@ impl Master {
     ) {
         records.insert(addr.to_owned(), (id, announced));
         let stop = self.shared.dialer.stop.clone();
-        let keeping = keep(self.clone(), addr.to_owned(), id);
+        let before = self
+            .ready
+            .get()
+            .map(|ready| records_of(&ready.table.borrow(), addr).map(|node| node.id).collect());
+        let member = Member { addr: addr.to_owned(), id, before: before.unwrap_or_default() };
+        let keeping = keep(self.clone(), member);
         self.shared.tasks.spawn(stop.run_until_cancelled_owned(keeping));
     }
 
@@ -289,21 +289,52 @@ async fn withdraw(addr: &str, announced: Announced) {
     }
 }
 
+/// The records of Go nodes at an address.
+fn records_of<'a>(table: &'a NodeTable, addr: &'a str) -> impl Iterator<Item = &'a NodeRecord> {
+    table.iter().filter(move |node| convert::is_nano(node) && convert::addr(node) == Some(addr))
+}
+
+/// A Go node that has registered here.
+struct Member {
+    addr: String,
+    id: u64,
+    /// Records of its address that there were when it had.
+    before: BTreeSet<u64>,
+}
+
+impl Member {
+    /// Whether it has registered with another node since.
+    fn is_elsewhere(&self, table: &NodeTable, me: &str) -> bool {
+        records_of(table, &self.addr).any(|node| match node.id == self.id {
+            true => node.labels.get(super::LABEL_VIA).is_some_and(|via| via != me),
+            false => !self.before.contains(&node.id),
+        })
+    }
+}
+
 /// Keeps a member, until it is over.
-async fn keep(master: Arc<Master>, addr: String, id: u64) {
+async fn keep(master: Arc<Master>, member: Member) {
+    let (addr, id) = (member.addr.clone(), member.id);
     let mut backoff = Backoff::default();
     let mut refused_at = None;
     loop {
         let ends_at = master.roster().ends_at(&addr, id);
         let Some(ends_at) = ends_at else { break };
+        let is_elsewhere = |ready: &Ready| member.is_elsewhere(&ready.table.borrow(), &master.shared.addr);
+        if master.ready.get().is_some_and(is_elsewhere) {
+            tracing::info!(addr, "a node of nano has another master now");
+            break;
+        }
         if ends_at <= now() {
             tracing::warn!(addr, "a node of nano was silent for too long, and is a member no more");
             break;
         }
         match Wire::connect(&master.shared, &addr).await {
             Ok(wire) => {
-                (backoff, refused_at) = (Backoff::default(), None);
-                live(&master, (&addr, id), &wire).await;
+                refused_at = None;
+                if live(&master, &member, &wire).await {
+                    backoff = Backoff::default();
+                }
             }
             Err(error) if error.is_refused() => {
                 let since: Instant = *refused_at.get_or_insert_with(Instant::now);
@@ -333,9 +364,10 @@ async fn keep(master: Arc<Master>, addr: String, id: u64) {
     }
 }
 
-/// One connection with a member, until it breaks or the member is over.
-async fn live(master: &Master, (addr, id): (&str, u64), wire: &Wire) {
-    let Some(ready) = master.ready.get() else { return };
+/// One connection with a member, until it breaks or the member is over. Whether the member has heard all that it was told.
+async fn live(master: &Master, member: &Member, wire: &Wire) -> bool {
+    let (addr, id) = (&*member.addr, member.id);
+    let Some(ready) = master.ready.get() else { return false };
     let mut table = ready.table.clone();
     let mut probes = interval(master.shared.heartbeat / PROBES);
     probes.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -343,8 +375,11 @@ async fn live(master: &Master, (addr, id): (&str, u64), wire: &Wire) {
         let news = master.news.notified();
         tokio::pin!(news);
         news.as_mut().enable();
-        table.borrow_and_update();
-        let Some(ends_at) = master.roster().ends_at(addr, id) else { return };
+        if member.is_elsewhere(&table.borrow_and_update(), &master.shared.addr) {
+            return true;
+        }
+        let ends_at = master.roster().ends_at(addr, id).filter(|ends_at| *ends_at > now());
+        let Some(ends_at) = ends_at else { return true };
         let next = master.roster().poll_news((addr, id), &master.wanted(ready));
         if let Some(next) = next {
             let told = wire.tell(next.clone(), NANO_CALL_TIMEOUT).await;
@@ -353,23 +388,23 @@ async fn live(master: &Master, (addr, id): (&str, u64), wire: &Wire) {
                 Ok(()) => drop(master.roster().handle_heard(now(), addr)),
                 Err(error) => {
                     tracing::warn!(addr, error = chain(&error), "a node of nano was not told of another one");
-                    return;
+                    return false;
                 }
             }
             continue;
         }
         tokio::select! {
 
-            () = wire.broken() => return,
+            () = wire.broken() => return true,
             () = &mut news => {}
             changed = table.changed() => if changed.is_err() {
-                return;
+                return true;
             },
-            () = sleep_until(Instant::from_std(ends_at)) => return,
-            _ = probes.tick() => match wire.probe(NANO_CALL_TIMEOUT).await {
+            () = sleep_until(Instant::from_std(ends_at)) => return true,
+            _ = probes.tick() => match wire.probe(HELLO_TIMEOUT).await {
                 Ok(()) => drop(master.roster().handle_heard(now(), addr)),
                 Err(CallError::TimedOut) => {}
-                Err(_) => return,
+                Err(_) => return true,
             },
         }
     }

@@ -146,6 +146,45 @@ async fn nobody_is_told_twice_of_a_node_that_comes_and_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_registration_waits_for_no_other_go_node_and_fails_for_none() {
+    let rig = Rig::new();
+    let node = rig.node("node", &["Room"]).await;
+    let (still, dead) = (Go::start(&rig, "still", &[]).await, Go::start(&rig, "dead", &[]).await);
+    still.register(&node).await.unwrap();
+    dead.register(&node).await.unwrap();
+    rig.network.cut("node", "still");
+    dead.kill();
+    let begin = Instant::now();
+    let go = Go::start(&rig, "go", &["Chat"]).await;
+    go.register(&node).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_millis(100), "{:?}", begin.elapsed());
+    rig.network.heal();
+    until(|| still.has_heard(|heard| matches!(heard, Heard::New(addr) if *addr == go.addr())).then_some(()))
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_go_node_that_takes_another_master_is_one_node_still() {
+    let rig = Rig::new();
+    let (one, two) = (rig.node("one", &[]).await, rig.node("two", &[]).await);
+    let go = Go::start(&rig, "go", &["Chat"]).await;
+    go.register(&one).await.unwrap();
+    one.peer_with("Chat").await;
+    go.register(&two).await.unwrap();
+    sleep(Duration::from_secs(5)).await;
+    for node in [&one, &two] {
+        assert_eq!(node.cluster.peers_with("Chat").len(), 1);
+        assert!(node.peer_with("Chat").await.takes_new());
+    }
+    // So it is with one that says to another node that it lives.
+    go.heartbeat(&one).await.unwrap();
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(two.cluster.peers_with("Chat").len(), 1);
+    go.unregister(&one).await.unwrap();
+    until(|| two.cluster.peers_with("Chat").is_empty().then_some(())).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_master_that_drains_is_told_of_no_more() {
     let rig = Rig::new();
     let master = rig.node("master", &["Room"]).await;

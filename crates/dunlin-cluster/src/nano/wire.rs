@@ -26,7 +26,10 @@ use super::generated::master_client::MasterClient;
 use super::generated::member_client::MemberClient;
 use super::messages::{DelMemberRequest, NewMemberRequest, SessionClosedRequest};
 use super::roster::News;
-use crate::limits::{HELLO_TIMEOUT, NANO_CALL_TIMEOUT, NANO_MESSAGE_LEN_MAX, WINDOW_LEN};
+use crate::limits::{
+    HELLO_TIMEOUT, NANO_CALL_TIMEOUT, NANO_MEMBER_LEN_MAX, NANO_MEMBERS_LEN_MAX, NANO_MESSAGE_LEN_MAX,
+    WINDOW_LEN,
+};
 
 /// No session has this number: a Go node that hears that it is closed does nothing, and answers.
 const NO_SESSION: i64 = -1;
@@ -156,8 +159,8 @@ impl Wire {
     /// What a node does that is a master.
     pub(crate) fn master(&self) -> MasterClient<Conn> {
         MasterClient::with_origin(self.conn.clone(), self.origin.clone())
-            .max_decoding_message_size(NANO_MESSAGE_LEN_MAX)
-            .max_encoding_message_size(NANO_MESSAGE_LEN_MAX)
+            .max_decoding_message_size(NANO_MEMBERS_LEN_MAX)
+            .max_encoding_message_size(NANO_MEMBER_LEN_MAX)
     }
 
     fn member(&self) -> MemberClient<Conn> {

@@ -130,7 +130,8 @@ impl Go {
 
     pub(super) async fn register_as(&self, node: &Node, info: MemberInfo) -> Result<Vec<MemberInfo>, Status> {
         let request = RegisterRequest { member_info: Some(info) };
-        let registered = self.wire(node).await.master().register(request).await?;
+        let mut master = self.wire(node).await.master().max_encoding_message_size(1 << 20);
+        let registered = master.register(request).await?;
         Ok(registered.into_inner().members)
     }
 
