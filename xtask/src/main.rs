@@ -3,9 +3,15 @@
 mod addrs;
 mod bench;
 mod golden;
+mod http;
 mod interop;
+mod member;
+mod process;
+mod programs;
 mod sim;
+mod table;
 mod tidy;
+mod wait;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

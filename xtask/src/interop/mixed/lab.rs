@@ -10,19 +10,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::http::Answer;
 use super::ledger::Ledger;
-use super::member::{Kind, Member, Plan};
 use crate::addrs;
+use crate::http::Answer;
+use crate::member::{Kind, Member, Plan};
+use crate::wait::{LOOK, wait};
 
 /// How long the group may take for anything: a few elections and requests that timed out.
 pub(crate) const TIME: Duration = Duration::from_secs(30);
 
 /// How long a transfer may take before it is asked for again.
 const TRANSFER_TIME: Duration = Duration::from_secs(3);
-
-/// How often what changes by itself is looked at.
-pub(crate) const LOOK: Duration = Duration::from_millis(10);
 
 /// The members: the first ones, then those that join.
 const KINDS: [Kind; 7] =
@@ -199,21 +197,5 @@ impl Lab {
         let is_said = |answer: &Answer| answer.status == 200 || answer.status == 404;
         let answer = self.ask_until(id, ("GET", &format!("/{key}"), ""), is_said)?;
         Ok((answer.status == 200).then(|| answer.text()))
-    }
-}
-
-/// Waits until something is there.
-///
-/// # Errors
-///
-/// When it is not in time.
-pub(crate) fn wait<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(there) = look() {
-            return Ok(there);
-        }
-        ensure!(Instant::now() < deadline, "waited in vain until {what}");
-        thread::sleep(LOOK);
     }
 }

@@ -1,5 +1,7 @@
 //! The table of clients and claims, as text.
 
+use anyhow::{Result, bail};
+
 /// What became of one claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -23,8 +25,8 @@ pub(crate) struct Seen {
     pub(crate) detail: String,
 }
 
-impl From<anyhow::Result<Seen>> for Outcome {
-    fn from(made: anyhow::Result<Seen>) -> Self {
+impl From<Result<Seen>> for Outcome {
+    fn from(made: Result<Seen>) -> Self {
         match made {
             Ok(Seen { count, detail }) => Self::Counted { count, detail },
             Err(error) => Self::Failed(format!("{error:#}")),
@@ -133,6 +135,27 @@ impl Table {
             }
         }
         text
+    }
+
+    /// Whether everything held, and was run unless what is missing is allowed to be.
+    ///
+    /// # Errors
+    ///
+    /// When it did not.
+    pub(crate) fn verdict(&self, allows_missing: bool) -> Result<()> {
+        let cells = || self.rows.iter().flat_map(|row| &row.cells);
+        let failed = cells().filter(|cell| matches!(cell.outcome, Outcome::Failed(_))).count();
+        let missing = self.rows.iter().filter(|row| row.missing.is_some()).count();
+        if failed > 0 {
+            bail!("{failed} claims do not hold");
+        }
+        if missing > 0 && !allows_missing {
+            bail!("{missing} rows were not run; say --allow-missing where that is no failure");
+        }
+        if self.rows.iter().all(|row| row.missing.is_some()) && !allows_missing {
+            bail!("nothing was run");
+        }
+        Ok(())
     }
 
     /// Prints the table.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::super::process::Group;
-use super::http::Client;
+use crate::http::Client;
+use crate::process::Group;
 
 /// A snapshot is taken after so many entries, and so many are kept before it: few, so that who comes late needs one.
 const SNAPSHOT_ENTRIES: &str = "500";
