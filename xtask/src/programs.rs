@@ -26,11 +26,24 @@ pub(crate) fn root() -> Result<PathBuf> {
 /// # Errors
 ///
 /// When it does not build.
-pub(crate) fn build(root: &Path, package: &str, (kind, name): (&str, &str)) -> Result<PathBuf> {
+pub(crate) fn build(root: &Path, package: &str, target: (&str, &str)) -> Result<PathBuf> {
+    build_with(root, package, target, &[])
+}
+
+/// The same with optimizations, for what is measured.
+///
+/// # Errors
+///
+/// As of [`build`].
+pub(crate) fn build_release(root: &Path, package: &str, target: (&str, &str)) -> Result<PathBuf> {
+    build_with(root, package, target, &["--release"])
+}
+
+fn build_with(root: &Path, package: &str, (kind, name): (&str, &str), more: &[&str]) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(root);
-    command.args(["build", "--package", package, kind, name]);
+    command.args(["build", "--package", package, kind, name]).args(more);
     command.args(["--message-format", "json-render-diagnostics"]);
     let built = process::run(command, BUILD_TIME).with_context(|| format!("cannot build {name}"))?;
     if !built.is_success {

@@ -11,6 +11,7 @@ pub(crate) enum Outcome {
     Counted {
         /// What the table shows.
         count: String,
+        /// What is said below it, if there is more to say.
         detail: String,
     },
     /// It did not hold, and this is why.
@@ -127,6 +128,7 @@ impl Table {
             for cell in &row.cells {
                 let (kind, said) = match &cell.outcome {
                     Outcome::Held(_) => continue,
+                    Outcome::Counted { detail, .. } if detail.is_empty() => continue,
                     Outcome::Counted { count, detail } => (count.as_str(), detail),
                     Outcome::Failed(why) => ("FAIL", why),
                 };
@@ -187,19 +189,19 @@ mod tests {
                 Row {
                     client: "longer".into(),
                     server: "dict".into(),
-                    cells: vec![cell(
-                        "push",
-                        Outcome::Counted { count: "20/20".into(), detail: "in order".into() },
-                    )],
+                    cells: vec![
+                        cell("push", Outcome::Counted { count: "20/20".into(), detail: "in order".into() }),
+                        cell("reads", Outcome::Counted { count: "7".into(), detail: String::new() }),
+                    ],
                     missing: None,
                 },
                 Row::missing("c", "dict", "no Go here"),
             ],
         };
         let expected = "\
-client  server  handshake  kick  push
-a       plain   ok         FAIL  -
-longer  dict    -          -     20/20
+client  server  handshake  kick  push   reads
+a       plain   ok         FAIL  -      -
+longer  dict    -          -     20/20  7
 c       dict    not run
 
 FAIL: a, plain, kick: no reason

@@ -26,6 +26,10 @@ const TRANSFER_TIME: Duration = Duration::from_secs(3);
 const KINDS: [Kind; 7] =
     [Kind::Etcd, Kind::Etcd, Kind::Dunlin, Kind::Dunlin, Kind::Etcd, Kind::Etcd, Kind::Dunlin];
 
+/// A snapshot is taken after so many entries, and so many are kept before it: few, so that who comes late needs one.
+const SNAPSHOT_ENTRIES: u64 = 500;
+const SNAPSHOT_TAIL: u64 = 100;
+
 /// How many members the group begins with.
 const FIRST: usize = 3;
 
@@ -64,7 +68,10 @@ impl Lab {
                 id,
                 kind,
                 program: if kind == Kind::Etcd { etcd.clone() } else { dunlin.clone() },
+                launcher: Vec::new(),
                 dir: dir.join(id.to_string()),
+                snapshot_entries: SNAPSHOT_ENTRIES,
+                snapshot_tail: SNAPSHOT_TAIL,
                 cluster: urls[..FIRST.max(place + 1)].to_vec(),
                 is_joining: place >= FIRST,
                 addr: kv_addrs[place],
