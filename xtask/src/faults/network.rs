@@ -1,7 +1,8 @@
 //! What happens to the network: packets are lost on their way from one member to another, and not on the way back.
 //!
 //! Each member has a machine of its own, as far as its network goes: a namespace, on a bridge. Packets are lost by a wrong
-//! hardware address that a member is made to believe: what it sends goes out and reaches nobody, and nobody is told.
+//! hardware address that a member is made to believe: what it sends goes out and reaches nobody, and nobody is told. To members that
+//! is what a firewall's rule is that drops packets by their addresses, and it needs no tool but `ip`.
 
 use std::net::Ipv4Addr;
 use std::thread;
