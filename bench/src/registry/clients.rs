@@ -3,9 +3,9 @@
 use std::future::Future;
 
 use anyhow::{Context, Result, bail};
-use dunlin_registry::Consistency;
-use dunlin_registry::grpc::{RemoteRegistry, RemoteWatch};
-use dunlin_registry::store::{KeyRange, Operation, Put};
+use dunlin_registry::grpc::RemoteRegistry;
+use dunlin_registry::store::KeyRange;
+use dunlin_registry::{Consistency, Registry as _, RegistryExt as _};
 use tonic::transport::{Channel, Endpoint};
 
 use super::etcd::{Etcd, PutRequest, RangeRequest, WatchResponse};
@@ -43,30 +43,29 @@ pub trait Watch: Send + 'static {
 pub struct Dunlin(RemoteRegistry);
 
 impl Client for Dunlin {
-    type Watch = RemoteWatch;
+    type Watch = dunlin_registry::Watch;
 
     fn new(members: &[String]) -> Result<Self> {
         Ok(Self(RemoteRegistry::new(members.iter().map(String::as_str))?))
     }
 
     async fn put(&mut self, key: String, value: Vec<u8>) -> Result<()> {
-        let put = Put { key: key.into(), value: value.into(), lease: 0 };
-        self.0.execute(Operation::Put(put)).await?;
+        self.0.put(key, value, 0).await?;
         Ok(())
     }
 
     async fn get(&mut self, key: String, is_stale: bool) -> Result<usize> {
         let consistency = if is_stale { Consistency::Stale } else { Consistency::Linearizable };
-        let (answer, _) = self.0.range(&KeyRange::key(key), 1, consistency).await?;
+        let (answer, _) = self.0.range(KeyRange::key(key), 1, consistency).await?;
         Ok(answer.entries.first().context("there is no such key")?.value.len())
     }
 
-    async fn watch(&mut self, key: String) -> Result<RemoteWatch> {
+    async fn watch(&mut self, key: String) -> Result<dunlin_registry::Watch> {
         Ok(self.0.watch(KeyRange::key(key), 0).await?)
     }
 }
 
-impl Watch for RemoteWatch {
+impl Watch for dunlin_registry::Watch {
     async fn next(&mut self) -> Result<Vec<u8>> {
         Ok(Self::next(self).await?.entry.value.to_vec())
     }

@@ -36,6 +36,15 @@ pub enum RegistryError {
     /// Events of a watch are no longer kept.
     #[error("the watch is too far behind")]
     Compacted(#[from] Compacted),
+    /// Whoever was asked from afar refuses it, and so would others.
+    #[error("the request is refused: {reason}")]
+    Refused {
+        /// What it said.
+        reason: String,
+    },
+    /// Whoever was asked from afar answered with what is no answer.
+    #[error("what came is no answer")]
+    NoAnswer,
     /// This member has stopped.
     #[error("this member has stopped")]
     Stopped,

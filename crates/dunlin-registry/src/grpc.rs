@@ -1,4 +1,4 @@
-//! The registry over gRPC: a service around [`Registry`](crate::Registry), and [`RemoteRegistry`], which is one from afar.
+//! The registry over gRPC: a service around a member's [`LocalRegistry`](crate::LocalRegistry), and [`RemoteRegistry`], which is one from afar.
 //!
 //! A store's refusal is an answer like any other, since it is the same on every member; what else fails is a status: `UNAVAILABLE`
 //! without a leader or after the member stopped, `RESOURCE_EXHAUSTED` when it has too much to do, `DEADLINE_EXCEEDED` when it is not known what
@@ -22,8 +22,11 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/dunlin.registry.v1.Registry.rs"));
 }
 
-pub use self::remote::{RemoteError, RemoteRegistry, RemoteWatch};
+pub use self::remote::{RemoteError, RemoteRegistry};
 pub use self::server::service;
 
 /// The most that a message may have, in either direction: what a range gives, with room for its frame.
 const MESSAGE_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// The metadata of a watch's refusal that say up to where events are no longer kept.
+const COMPACTED_REVISION: &str = "compacted-revision";

@@ -32,7 +32,8 @@ use tokio_util::task::TaskTracker;
 use crate::driver::ChangeError;
 use crate::error::{RegistryError, chain};
 use crate::limits::{HTTP_CONNECTIONS_MAX, HTTP_TIMEOUT, VALUE_LEN_MAX};
-use crate::registry::{Consistency, Registry};
+use crate::local::LocalRegistry;
+use crate::registry::{Consistency, RegistryExt as _};
 use crate::store::{Member, StoreError};
 
 type Answer = Response<Full<Bytes>>;
@@ -45,7 +46,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// # Cancel safety
 ///
 /// Dropping the future closes the listener; connections that are open go on until they are idle for too long.
-pub async fn serve(registry: Registry, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+pub async fn serve(registry: LocalRegistry, listener: TcpListener, shutdown: impl Future<Output = ()>) {
     let (places, stop) = (Arc::new(Semaphore::new(HTTP_CONNECTIONS_MAX)), CancellationToken::new());
     let connections = TaskTracker::new();
     let accepting = async {
@@ -75,11 +76,9 @@ pub async fn serve(registry: Registry, listener: TcpListener, shutdown: impl Fut
     connections.wait().await;
 }
 
-async fn serve_connection(registry: Registry, stream: TcpStream) {
+async fn serve_connection(registry: LocalRegistry, stream: TcpStream) {
     // A socket that cannot be set up works all the same, if slower.
     stream.set_nodelay(true).ok();
-    // One handle for the connection, so that its commands are those of one client.
-    let registry = Arc::new(registry);
     let service = hyper::service::service_fn(move |request| {
         let registry = registry.clone();
         async move { Ok::<_, Infallible>(answer(&registry, request).await) }
@@ -94,7 +93,7 @@ async fn serve_connection(registry: Registry, stream: TcpStream) {
     }
 }
 
-async fn answer(registry: &Registry, request: Request<Incoming>) -> Answer {
+async fn answer(registry: &LocalRegistry, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let name = head.uri.path().strip_prefix('/').unwrap_or_default().to_owned();
     match head.method {
@@ -112,7 +111,7 @@ async fn answer(registry: &Registry, request: Request<Incoming>) -> Answer {
     }
 }
 
-async fn put(registry: &Registry, name: &str, body: Incoming) -> Answer {
+async fn put(registry: &LocalRegistry, name: &str, body: Incoming) -> Answer {
     let value = match read(body).await {
         Ok(value) => value,
         Err(refusal) => return refusal,
@@ -120,7 +119,7 @@ async fn put(registry: &Registry, name: &str, body: Incoming) -> Answer {
     done(registry.put(key(name), value, 0).await)
 }
 
-async fn get(registry: &Registry, name: &str, query: Option<&str>) -> Answer {
+async fn get(registry: &LocalRegistry, name: &str, query: Option<&str>) -> Answer {
     let is_stale = query.is_some_and(|query| query.split('&').any(|part| part == "stale"));
     let consistency = if is_stale { Consistency::Stale } else { Consistency::Linearizable };
     match registry.get(key(name), consistency).await {
@@ -130,7 +129,7 @@ async fn get(registry: &Registry, name: &str, query: Option<&str>) -> Answer {
     }
 }
 
-async fn add(registry: &Registry, name: &str, body: Incoming) -> Answer {
+async fn add(registry: &LocalRegistry, name: &str, body: Incoming) -> Answer {
     let Some(id) = id(name) else { return say(StatusCode::BAD_REQUEST, "the path is no id of a member") };
     let url = match read(body).await {
         Ok(url) => url,
@@ -144,7 +143,7 @@ async fn add(registry: &Registry, name: &str, body: Incoming) -> Answer {
     done(registry.add_member(&member).await)
 }
 
-async fn remove(registry: &Registry, name: &str) -> Answer {
+async fn remove(registry: &LocalRegistry, name: &str) -> Answer {
     match id(name) {
         Some(id) => done(registry.remove_member(id).await),
         None => say(StatusCode::BAD_REQUEST, "the path is no id of a member"),
@@ -203,7 +202,10 @@ fn refuse(error: &RegistryError) -> Answer {
         RegistryError::Change(
             ChangeError::Overloaded | ChangeError::OneAtATime | ChangeError::Quorum { .. },
         ) => StatusCode::SERVICE_UNAVAILABLE,
-        RegistryError::Change(_) | RegistryError::Member(_) => StatusCode::CONFLICT,
+        RegistryError::Change(_) | RegistryError::Member(_) | RegistryError::Refused { .. } => {
+            StatusCode::CONFLICT
+        }
+        RegistryError::NoAnswer => StatusCode::BAD_GATEWAY,
     };
     say(status, &chain(error))
 }

@@ -95,3 +95,9 @@ pub const REQUEST_TIMEOUT_MAX: std::time::Duration = std::time::Duration::from_s
 
 /// How long a client waits before it asks the members again that could not answer.
 pub const REMOTE_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Clients of a handle that wait for their next command: as many commands as are usually on their way at a time.
+pub const NUMBERED_CLIENTS_MAX: usize = 256;
+
+/// Nodes of a cluster: ids of sessions have ten bits for the number of the node that made them, and nodes in Go read them as signed numbers.
+pub const NODE_NUMBERS_MAX: u32 = 512;

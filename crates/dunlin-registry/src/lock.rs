@@ -9,6 +9,7 @@
 //! by two, such as writing to a disk that both see, has to look at the [`token`](Held::token): each holder's is greater than
 //! those of all before it, so whoever takes writes refuses one that is less than the greatest it has seen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,13 +18,13 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::RegistryError;
-use crate::registry::{Consistency, Registry};
+use crate::registry::{Consistency, Registry, RegistryExt as _};
 use crate::store::{EventKind, KeyRange, StoreError};
 
 /// A lock, or an office to be elected to, by its name.
 #[derive(Debug, Clone)]
 pub struct Lock {
-    registry: Registry,
+    registry: Arc<dyn Registry>,
     name: String,
     ttl: Duration,
 }
@@ -31,7 +32,7 @@ pub struct Lock {
 /// A lock that is held. Dropped, it is given up; after its lease's time at the latest, if the registry is not reached.
 #[derive(Debug)]
 pub struct Held {
-    registry: Registry,
+    registry: Arc<dyn Registry>,
     lease: u64,
     token: u64,
     lost: watch::Receiver<bool>,
@@ -41,7 +42,8 @@ pub struct Held {
 impl Lock {
     /// The lock of this name, for holders that are gone after `ttl` without a sign of life.
     #[must_use]
-    pub fn new(registry: Registry, name: impl Into<String>, ttl: Duration) -> Self {
+    pub fn new(registry: impl Registry, name: impl Into<String>, ttl: Duration) -> Self {
+        let registry = Arc::new(registry);
         Self { registry, name: name.into(), ttl }
     }
 
@@ -94,7 +96,7 @@ impl Lock {
     ///
     /// Dropping the future ends the read.
     pub async fn holder(&self) -> Result<Option<Bytes>, RegistryError> {
-        let (waiting, _) = self.registry.range(&self.range(), 0, Consistency::Linearizable).await?;
+        let (waiting, _) = self.registry.range(self.range(), 0, Consistency::Linearizable).await?;
         let first = waiting.entries.into_iter().min_by_key(|entry| entry.create_revision);
         Ok(first.map(|entry| entry.value))
     }
@@ -110,12 +112,11 @@ impl Lock {
     /// Waits until nobody is left who came before the one with this token.
     async fn wait_for_turn(&self, token: u64) -> Result<(), RegistryError> {
         loop {
-            let (waiting, revision) =
-                self.registry.range(&self.range(), 0, Consistency::Linearizable).await?;
+            let (waiting, revision) = self.registry.range(self.range(), 0, Consistency::Linearizable).await?;
             let before = waiting.entries.into_iter().filter(|entry| entry.create_revision < token);
             let Some(last) = before.max_by_key(|entry| entry.create_revision) else { return Ok(()) };
             // The one right before us: when the first goes, only the second wakes up.
-            let mut watch = self.registry.watch(KeyRange::key(last.key), revision + 1);
+            let mut watch = self.registry.watch(KeyRange::key(last.key), revision + 1).await?;
             while watch.next().await?.kind != EventKind::Delete {}
         }
     }
@@ -160,7 +161,7 @@ impl Held {
 
 /// Keeps a lease alive until nobody wants it any more, and ends it then; or says that it is lost.
 async fn keep(
-    registry: Registry,
+    registry: Arc<dyn Registry>,
     (lease, ttl): (u64, Duration),
     lost: watch::Sender<bool>,
     alive: CancellationToken,

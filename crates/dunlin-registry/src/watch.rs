@@ -1,8 +1,12 @@
-//! Watches: they ask the store for what happened since they asked last, so a slow one costs nobody anything.
+//! Watches, whoever gives their events.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::try_unfold;
 use tokio::sync::watch;
 
 use crate::error::RegistryError;
@@ -10,29 +14,33 @@ use crate::limits::WATCH_EVENTS_MAX;
 use crate::node::Shared;
 use crate::store::{Event, KeyRange};
 
+/// Where the events of a watch come from. Implemented by each kind of registry.
+pub trait WatchSource: fmt::Debug + Send {
+    /// Some events, in order, as soon as there is one, and the revision to watch from after them. Dropping the future loses nothing.
+    fn next_events(&mut self) -> BoxFuture<'_, Result<(Vec<Event>, u64), RegistryError>>;
+}
+
 /// A watch of some keys: every event, in order and once.
 #[derive(Debug)]
 pub struct Watch {
-    shared: Arc<Shared>,
-    range: KeyRange,
-    next: u64,
-    revisions: watch::Receiver<u64>,
+    source: Box<dyn WatchSource>,
     events: VecDeque<Event>,
+    next: u64,
 }
 
 impl Watch {
-    /// From a revision on; from the next one that comes if it is 0.
-    pub(crate) fn new(shared: Arc<Shared>, range: KeyRange, from_revision: u64) -> Self {
-        let revisions = shared.revision.subscribe();
-        let next = if from_revision == 0 { shared.store().revision() + 1 } else { from_revision };
-        Self { shared, range, next, revisions, events: VecDeque::new() }
+    /// A watch of what a source gives, from a revision on.
+    #[must_use]
+    pub fn new(source: Box<dyn WatchSource>, next: u64) -> Self {
+        Self { source, events: VecDeque::new(), next }
     }
 
     /// The next event, as soon as there is one.
     ///
     /// # Errors
     ///
-    /// [`RegistryError::Compacted`] when the watch is so far behind that events are no longer kept; [`RegistryError::Stopped`].
+    /// [`RegistryError::Compacted`] when the watch is so far behind that events are no longer kept; another one when nobody gives it
+    /// events any more.
     ///
     /// # Cancel safety
     ///
@@ -42,24 +50,14 @@ impl Watch {
             if let Some(event) = self.events.pop_front() {
                 return Ok(event);
             }
-            self.revisions.borrow_and_update();
-            let (events, next) =
-                self.shared.store().events_since(self.next, &self.range, WATCH_EVENTS_MAX)?;
-            self.next = next;
+            let (events, next) = self.source.next_events().await?;
             self.events = events.into();
-            if !self.events.is_empty() {
-                continue;
-            }
-            let stop = self.shared.stop.clone();
-            let changed = stop.run_until_cancelled(self.revisions.changed()).await;
-            if !matches!(changed, Some(Ok(()))) {
-                return Err(RegistryError::Stopped);
-            }
+            self.next = next;
         }
     }
 
     /// Takes the events that are there already.
-    pub(crate) fn take_ready(&mut self) -> impl Iterator<Item = Event> + use<> {
+    pub fn take_ready(&mut self) -> impl Iterator<Item = Event> + use<> {
         std::mem::take(&mut self.events).into_iter()
     }
 
@@ -67,5 +65,49 @@ impl Watch {
     #[must_use]
     pub fn resume_revision(&self) -> u64 {
         self.events.front().map_or(self.next, Event::revision)
+    }
+
+    /// The events as a stream, which ends with the first error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Event, RegistryError>> + Send {
+        try_unfold(self, |mut watch| async move { Ok(Some((watch.next().await?, watch))) })
+    }
+}
+
+/// A watch of what a member has. It asks the store for what happened since it asked last, so a slow one costs nobody anything.
+#[derive(Debug)]
+pub(crate) struct LocalSource {
+    shared: Arc<Shared>,
+    range: KeyRange,
+    next: u64,
+    revisions: watch::Receiver<u64>,
+}
+
+impl LocalSource {
+    /// From a revision on; from the next one that comes if it is 0.
+    pub(crate) fn watch(shared: Arc<Shared>, range: KeyRange, from_revision: u64) -> Watch {
+        let revisions = shared.revision.subscribe();
+        let next = if from_revision == 0 { shared.store().revision() + 1 } else { from_revision };
+        Watch::new(Box::new(Self { shared, range, next, revisions }), next)
+    }
+}
+
+impl WatchSource for LocalSource {
+    fn next_events(&mut self) -> BoxFuture<'_, Result<(Vec<Event>, u64), RegistryError>> {
+        Box::pin(async {
+            loop {
+                self.revisions.borrow_and_update();
+                let (events, next) =
+                    self.shared.store().events_since(self.next, &self.range, WATCH_EVENTS_MAX)?;
+                self.next = next;
+                if !events.is_empty() {
+                    return Ok((events, next));
+                }
+                let stop = self.shared.stop.clone();
+                let changed = stop.run_until_cancelled(self.revisions.changed()).await;
+                if !matches!(changed, Some(Ok(()))) {
+                    return Err(RegistryError::Stopped);
+                }
+            }
+        })
     }
 }

@@ -10,15 +10,20 @@ use super::Finding;
 mod tests;
 
 /// The arrows of the workspace. A crate that is not named here may not exist.
-const ARROWS: [Arrows; 12] = [
+const ARROWS: [Arrows; 13] = [
     Arrows::of("dunlin-wire", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
     Arrows::of("dunlin-http", &[], &[]),
     Arrows::of("dunlin-rafthttp", &["dunlin-http"], &[]),
     Arrows::of("dunlin-registry", &["dunlin-rafthttp"], &["dunlin-http"]),
+    Arrows::of("dunlin-cluster", &["dunlin-rafthttp", "dunlin-registry"], &[]),
     Arrows::of("dunlin-macros", &[], &[]),
     Arrows::of("dunlin-client", &["dunlin-wire"], &[]),
-    Arrows::of("dunlin", &["dunlin-macros", "dunlin-poll", "dunlin-wire"], &["dunlin-client"]),
+    Arrows::of(
+        "dunlin",
+        &["dunlin-cluster", "dunlin-macros", "dunlin-poll", "dunlin-registry", "dunlin-wire"],
+        &["dunlin-client"],
+    ),
     Arrows::of("dunlin-cli", &["dunlin", "dunlin-client"], &[]),
     Arrows::of(
         "dunlin-bench",

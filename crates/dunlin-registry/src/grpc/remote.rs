@@ -1,32 +1,35 @@
 //! The registry from afar: a client that knows several members and goes from one to the next.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
 
-use super::MESSAGE_LEN_MAX;
 use super::generated::registry_client::RegistryClient;
 use super::messages::{
-    ExecuteRequest, Executed, RangeRequest, StatusRequest, StatusResponse, WatchRequest, WatchResponse,
+    ExecuteRequest, Executed, RangeRequest, StatusRequest, StatusResponse, WatchEvent, WatchRequest,
+    WatchResponse,
 };
+use super::{COMPACTED_REVISION, MESSAGE_LEN_MAX};
+use crate::error::RegistryError;
 use crate::limits::{REMOTE_PAUSE, REQUEST_TIMEOUT};
-use crate::registry::Consistency;
-use crate::store::{Answered, Event, EventKind, KeyRange, Operation, RangeAnswer, StoreError};
+use crate::numbers::Numbers;
+use crate::registry::{Consistency, Registry};
+use crate::store::{Answered, Compacted, Event, EventKind, KeyRange, Operation, RangeAnswer, StoreError};
+use crate::watch::{Watch, WatchSource};
 
 /// A connection to one member, made when it is first asked.
 type Client = RegistryClient<Channel>;
 
-/// Why a request from afar failed.
+/// Why there is nobody to ask.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RemoteError {
-    /// None of the members is given, or one is no URL.
+    /// What should be the URL of a member is none.
     #[error("{url} is no URL of a member")]
     Url {
         /// The URL.
@@ -37,45 +40,19 @@ pub enum RemoteError {
     /// There is no member to ask.
     #[error("no member is given")]
     Nobody,
-    /// The store refuses it, on every member alike.
-    #[error("the store refuses the command")]
-    Store(#[from] StoreError),
-    /// The time is over. What came of a command is not known: with the same number it is done once.
-    #[error("no member answered in time")]
-    TimedOut {
-        /// What the member that was asked last said.
-        source: Option<Box<Status>>,
-    },
-    /// A member refuses it, and so would others.
-    #[error("a member refuses the request")]
-    Refused(#[source] Box<Status>),
-    /// A member answers with what is no answer.
-    #[error("a member answered with what is no answer")]
-    NoAnswer,
 }
 
-/// A client of the registry. A clone shares its connections, and has numbers of its own for its commands.
+/// A client of the registry. Clones are the same one.
 ///
 /// A request goes to one member; when that has no leader, too much to do, or is gone, to the next one, for as long as the request has
 /// time. Commands are numbered, so that one that went to two members is done once.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RemoteRegistry {
     members: Arc<[Client]>,
     /// Who answered last.
     current: Arc<AtomicUsize>,
-    numbers: Mutex<(u64, u64)>,
+    numbers: Arc<Numbers>,
     timeout: Duration,
-}
-
-impl Clone for RemoteRegistry {
-    fn clone(&self) -> Self {
-        Self {
-            members: self.members.clone(),
-            current: self.current.clone(),
-            numbers: Mutex::new((fastrand::u64(1..), 0)),
-            timeout: self.timeout,
-        }
-    }
 }
 
 impl RemoteRegistry {
@@ -96,8 +73,7 @@ impl RemoteRegistry {
         if members.is_empty() {
             return Err(RemoteError::Nobody);
         }
-        let numbers = Mutex::new((fastrand::u64(1..), 0));
-        Ok(Self { members, current: Arc::default(), numbers, timeout: REQUEST_TIMEOUT })
+        Ok(Self { members, current: Arc::default(), numbers: Arc::default(), timeout: REQUEST_TIMEOUT })
     }
 
     /// The same with another time for each request.
@@ -107,26 +83,11 @@ impl RemoteRegistry {
         self
     }
 
-    /// Does something once. Commands of one handle are done one after another.
-    ///
-    /// # Errors
-    ///
-    /// [`RemoteError`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future leaves the command to its fate: it may be done.
-    pub async fn execute(&self, operation: Operation) -> Result<Answered, RemoteError> {
-        let mut numbers = self.numbers.lock().await;
-        let (client, sequence) = *numbers;
-        // If it is dropped here, what came of it is not known, and the next command is somebody else's.
-        *numbers = (fastrand::u64(1..), 0);
-        let request = ExecuteRequest {
-            client,
-            sequence: sequence + 1,
-            operation: Some(operation),
-            timeout_ms: self.timeout_ms(),
-        };
+    async fn execute_in_turn(&self, operation: Operation) -> Result<Answered, RegistryError> {
+        let turn = self.numbers.turn(|| fastrand::u64(1..));
+        let (client, sequence) = turn.number();
+        let request =
+            ExecuteRequest { client, sequence, operation: Some(operation), timeout_ms: self.timeout_ms() };
         let execute = |mut member: Client| {
             let request = request.clone();
             async move { member.execute(request).await }
@@ -134,56 +95,22 @@ impl RemoteRegistry {
         let done = match self.ask(execute).await?.executed {
             Some(Executed::Answered(answered)) => Ok(answered),
             Some(Executed::Refused(refusal)) => {
-                Err(StoreError::try_from(refusal).map_err(|_| RemoteError::NoAnswer)?)
+                Err(StoreError::try_from(refusal).map_err(|_| RegistryError::NoAnswer)?)
             }
-            None => return Err(RemoteError::NoAnswer),
+            None => return Err(RegistryError::NoAnswer),
         };
         // Whom the store no longer knows, somebody new takes the place of.
         if !matches!(done, Err(StoreError::ClientForgotten { .. })) {
-            *numbers = (client, sequence + 1);
+            turn.used();
         }
         Ok(done?)
     }
 
-    /// The keys of a range, `limit` at most (0 for no limit), and the revision that they are of.
-    ///
-    /// # Errors
-    ///
-    /// [`RemoteError`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future ends the read.
-    pub async fn range(
+    async fn begin_watch(
         &self,
         range: &KeyRange,
-        limit: u64,
-        consistency: Consistency,
-    ) -> Result<(RangeAnswer, u64), RemoteError> {
-        let request = RangeRequest {
-            range: range.clone(),
-            limit,
-            is_stale: consistency == Consistency::Stale,
-            timeout_ms: self.timeout_ms(),
-        };
-        let read = |mut member: Client| {
-            let request = request.clone();
-            async move { member.range(request).await }
-        };
-        let read = self.ask(read).await?;
-        Ok((RangeAnswer { entries: read.entries, has_more: read.has_more }, read.revision))
-    }
-
-    /// Watches keys from a revision on, what comes if it is 0. When this returns, the watch has begun.
-    ///
-    /// # Errors
-    ///
-    /// [`RemoteError`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future ends the watch.
-    pub async fn watch(&self, range: KeyRange, from_revision: u64) -> Result<RemoteWatch, RemoteError> {
+        from_revision: u64,
+    ) -> Result<(Streaming<WatchResponse>, u64), RegistryError> {
         let request = WatchRequest { range: range.clone(), from_revision };
         let begin = |mut member: Client| {
             let request = request.clone();
@@ -194,20 +121,19 @@ impl RemoteRegistry {
                 Ok(tonic::Response::new((stream, first.resume_revision)))
             }
         };
-        let (stream, next) = self.ask(begin).await?;
-        Ok(RemoteWatch { registry: self.clone(), range, stream, next, events: VecDeque::new() })
+        self.ask(begin).await
     }
 
     /// What a member is and how it does.
     ///
     /// # Errors
     ///
-    /// [`RemoteError`].
+    /// [`RegistryError`].
     ///
     /// # Cancel safety
     ///
     /// Dropping the future ends the question.
-    pub async fn status(&self) -> Result<StatusResponse, RemoteError> {
+    pub async fn status(&self) -> Result<StatusResponse, RegistryError> {
         self.ask(|mut member: Client| async move { member.status(StatusRequest {}).await }).await
     }
 
@@ -216,7 +142,7 @@ impl RemoteRegistry {
     }
 
     /// Asks one member after another, beginning with the one that answered last.
-    async fn ask<T, Fut>(&self, request: impl Fn(Client) -> Fut) -> Result<T, RemoteError>
+    async fn ask<T, Fut>(&self, request: impl Fn(Client) -> Fut) -> Result<T, RegistryError>
     where
         Fut: Future<Output = Result<tonic::Response<T>, Status>>,
     {
@@ -231,8 +157,8 @@ impl RemoteRegistry {
                     self.current.store(place, Ordering::Relaxed);
                     return Ok(response.into_inner());
                 }
-                Ok(Err(status)) if is_passing(status.code()) => last = Some(Box::new(status)),
-                Ok(Err(status)) => return Err(RemoteError::Refused(Box::new(status))),
+                Ok(Err(status)) if is_passing(status.code()) => last = Some(status),
+                Ok(Err(status)) => return Err(refusal(&status)),
                 Err(_) => break,
             }
             // Once around, whatever ails them needs a moment.
@@ -241,7 +167,10 @@ impl RemoteRegistry {
                 break;
             }
         }
-        Err(RemoteError::TimedOut { source: last })
+        if let Some(status) = last {
+            tracing::debug!(%status, "no member answered in time; this is what the last one said");
+        }
+        Err(RegistryError::TimedOut)
     }
 }
 
@@ -257,54 +186,88 @@ const fn is_passing(code: Code) -> bool {
     )
 }
 
+/// What a member refuses, as another one would.
+fn refusal(status: &Status) -> RegistryError {
+    let compacted =
+        status.metadata().get(COMPACTED_REVISION).and_then(|value| value.to_str().ok()?.parse().ok());
+    match compacted {
+        Some(compacted) => RegistryError::Compacted(Compacted { compacted }),
+        None => RegistryError::Refused { reason: status.message().to_owned() },
+    }
+}
+
+impl Registry for RemoteRegistry {
+    fn execute(&self, operation: Operation) -> BoxFuture<'_, Result<Answered, RegistryError>> {
+        Box::pin(async move {
+            loop {
+                match self.execute_in_turn(operation.clone()).await {
+                    // Had it been done, that would have been the answer. Who is new is never forgotten, so this ends.
+                    Err(RegistryError::Store(StoreError::ClientForgotten { .. })) => {}
+                    done => return done,
+                }
+            }
+        })
+    }
+
+    fn range(
+        &self,
+        range: KeyRange,
+        limit: u64,
+        consistency: Consistency,
+    ) -> BoxFuture<'_, Result<(RangeAnswer, u64), RegistryError>> {
+        let request = RangeRequest {
+            range,
+            limit,
+            is_stale: consistency == Consistency::Stale,
+            timeout_ms: self.timeout_ms(),
+        };
+        Box::pin(async move {
+            let read = |mut member: Client| {
+                let request = request.clone();
+                async move { member.range(request).await }
+            };
+            let read = self.ask(read).await?;
+            Ok((RangeAnswer { entries: read.entries, has_more: read.has_more }, read.revision))
+        })
+    }
+
+    fn watch(&self, range: KeyRange, from_revision: u64) -> BoxFuture<'_, Result<Watch, RegistryError>> {
+        Box::pin(async move {
+            let (stream, next) = self.begin_watch(&range, from_revision).await?;
+            let source = RemoteSource { registry: self.clone(), range, stream, next };
+            Ok(Watch::new(Box::new(source), next))
+        })
+    }
+}
+
 /// A watch from afar. When its member goes, it goes on with another one, from where it was.
 #[derive(Debug)]
-pub struct RemoteWatch {
+struct RemoteSource {
     registry: RemoteRegistry,
     range: KeyRange,
     stream: Streaming<WatchResponse>,
     next: u64,
-    events: VecDeque<Event>,
 }
 
-impl RemoteWatch {
-    /// The next event, as soon as there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`RemoteError::Refused`] when it is too far behind; [`RemoteError::TimedOut`] when no member goes on with it.
-    ///
-    /// # Cancel safety
-    ///
-    /// Nothing is lost.
-    pub async fn next(&mut self) -> Result<Event, RemoteError> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(event);
-            }
-            match self.stream.message().await {
-                Ok(Some(response)) => {
-                    self.next = response.resume_revision;
-                    let kind = |is_delete| if is_delete { EventKind::Delete } else { EventKind::Put };
-                    let events = response.events.into_iter();
-                    self.events = events
-                        .map(|event| Event { kind: kind(event.is_delete), entry: event.entry })
-                        .collect();
-                }
-                Err(status) if !is_passing(status.code()) => {
-                    return Err(RemoteError::Refused(Box::new(status)));
-                }
-                Ok(None) | Err(_) => {
-                    let again = self.registry.watch(self.range.clone(), self.next).await?;
-                    self.stream = again.stream;
+impl WatchSource for RemoteSource {
+    fn next_events(&mut self) -> BoxFuture<'_, Result<(Vec<Event>, u64), RegistryError>> {
+        Box::pin(async {
+            loop {
+                match self.stream.message().await {
+                    Ok(Some(response)) => {
+                        self.next = response.resume_revision;
+                        let kind = |is_delete| if is_delete { EventKind::Delete } else { EventKind::Put };
+                        let events = response.events.into_iter();
+                        let event =
+                            |event: WatchEvent| Event { kind: kind(event.is_delete), entry: event.entry };
+                        return Ok((events.map(event).collect(), self.next));
+                    }
+                    Err(status) if !is_passing(status.code()) => return Err(refusal(&status)),
+                    Ok(None) | Err(_) => {
+                        (self.stream, _) = self.registry.begin_watch(&self.range, self.next).await?;
+                    }
                 }
             }
-        }
-    }
-
-    /// The revision to watch from when this watch ends here.
-    #[must_use]
-    pub fn resume_revision(&self) -> u64 {
-        self.events.front().map_or(self.next, Event::revision)
+        })
     }
 }

@@ -7,21 +7,22 @@ use futures_util::Stream;
 use futures_util::stream::unfold;
 use tonic::{Code, Request, Response, Status};
 
-use super::MESSAGE_LEN_MAX;
 use super::generated::registry_server::{Registry as Service, RegistryServer};
 use super::messages::{
     ExecuteRequest, ExecuteResponse, Executed, RangeRequest, RangeResponse, StatusRequest, StatusResponse,
     WatchEvent, WatchRequest, WatchResponse,
 };
+use super::{COMPACTED_REVISION, MESSAGE_LEN_MAX};
 use crate::error::RegistryError;
 use crate::limits::REQUEST_TIMEOUT_MAX;
-use crate::registry::{Consistency, Registry};
+use crate::local::LocalRegistry;
+use crate::registry::{Consistency, Registry as _};
 use crate::store::{Event, EventKind, Refusal};
 use crate::watch::Watch;
 
 /// The service of a member, for a router of tonic's or hyper's.
 #[must_use]
-pub fn service(registry: Registry) -> RegistryServer<impl Service> {
+pub fn service(registry: LocalRegistry) -> RegistryServer<impl Service> {
     RegistryServer::new(Served { registry })
         .max_decoding_message_size(MESSAGE_LEN_MAX)
         .max_encoding_message_size(MESSAGE_LEN_MAX)
@@ -29,12 +30,12 @@ pub fn service(registry: Registry) -> RegistryServer<impl Service> {
 
 #[derive(Debug)]
 struct Served {
-    registry: Registry,
+    registry: LocalRegistry,
 }
 
 impl Served {
     /// The registry, with as much time as was asked for within reason.
-    fn registry(&self, timeout_ms: u64) -> Registry {
+    fn registry(&self, timeout_ms: u64) -> LocalRegistry {
         match timeout_ms {
             0 => self.registry.clone(),
             _ => {
@@ -61,7 +62,7 @@ impl Service for Served {
     async fn range(&self, request: Request<RangeRequest>) -> Result<Response<RangeResponse>, Status> {
         let RangeRequest { range, limit, is_stale, timeout_ms } = request.into_inner();
         let consistency = if is_stale { Consistency::Stale } else { Consistency::Linearizable };
-        let read = self.registry(timeout_ms).range(&range, limit, consistency).await;
+        let read = self.registry(timeout_ms).range(range, limit, consistency).await;
         let (answer, revision) = read.map_err(|error| status(&error))?;
         Ok(Response::new(RangeResponse { entries: answer.entries, has_more: answer.has_more, revision }))
     }
@@ -70,7 +71,7 @@ impl Service for Served {
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let WatchRequest { range, from_revision } = request.into_inner();
-        let watch = self.registry.watch(range, from_revision);
+        let watch = self.registry.watch(range, from_revision).await.map_err(|error| status(&error))?;
         // The first answer says that it has begun, so that whoever asked knows what it will not miss.
         let first = WatchResponse { events: Vec::new(), resume_revision: watch.resume_revision() };
         let events = unfold((watch, Some(first)), |(mut watch, first)| async {
@@ -127,11 +128,14 @@ fn status(error: &RegistryError) -> Status {
         RegistryError::TimedOut => Code::DeadlineExceeded,
         RegistryError::TooLarge { .. } | RegistryError::Store(_) => Code::InvalidArgument,
         RegistryError::Compacted(_) => Code::OutOfRange,
-        RegistryError::Member(_) | RegistryError::Change(_) => Code::FailedPrecondition,
+        RegistryError::Member(_) | RegistryError::Change(_) | RegistryError::Refused { .. } => {
+            Code::FailedPrecondition
+        }
+        RegistryError::NoAnswer => Code::Internal,
     };
     let mut status = Status::new(code, error.to_string());
     if let RegistryError::Compacted(compacted) = error {
-        status.metadata_mut().insert("compacted-revision", compacted.compacted.into());
+        status.metadata_mut().insert(COMPACTED_REVISION, compacted.compacted.into());
     }
     status
 }

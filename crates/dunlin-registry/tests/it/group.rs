@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dunlin_rafthttp::{ClusterId, MemberId};
 use dunlin_registry::store::Member;
-use dunlin_registry::{Begin, Node, NodeConfig, Registry};
+use dunlin_registry::{Begin, LocalRegistry, Node, NodeConfig};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
@@ -68,7 +68,7 @@ impl Group {
         self.nodes[usize::try_from(id).unwrap() - 1].as_ref().unwrap()
     }
 
-    pub(crate) fn registry(&self, id: u64) -> Registry {
+    pub(crate) fn registry(&self, id: u64) -> LocalRegistry {
         self.node(id).registry()
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dunlin_registry::store::KeyRange;
-use dunlin_registry::{Consistency, Lock};
+use dunlin_registry::{Consistency, Lock, Registry as _};
 use tokio::time::timeout;
 
 use crate::group::{Group, until};
@@ -41,11 +41,8 @@ async fn who_came_first_goes_first_and_who_gave_up_is_passed_over() {
     let first = lock(&group, 1).acquire().await.unwrap();
     let waiting = async |n: usize| {
         until(async || {
-            let (answer, _) = group
-                .registry(1)
-                .range(&KeyRange::prefix("locks/one/"), 0, Consistency::Stale)
-                .await
-                .unwrap();
+            let (answer, _) =
+                group.registry(1).range(KeyRange::prefix("locks/one/"), 0, Consistency::Stale).await.unwrap();
             (answer.entries.len() == n).then_some(())
         })
         .await;

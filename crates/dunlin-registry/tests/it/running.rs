@@ -8,7 +8,9 @@ use dunlin_registry::log::LogError;
 use dunlin_registry::store::{
     Compare, Compared, EventKind, KeyRange, Operation, Put, Relation, StoreError, Txn, TxnStep,
 };
-use dunlin_registry::{Begin, Consistency, Health, Node, NodeConfig, RegistryError, StartError};
+use dunlin_registry::{
+    Begin, Consistency, Health, Node, NodeConfig, Registry as _, RegistryError, RegistryExt as _, StartError,
+};
 
 use crate::group::{Group, until};
 
@@ -22,7 +24,7 @@ async fn what_one_member_is_told_every_member_knows() {
     for id in 1..=3 {
         let registry = group.registry(id);
         let (answer, revision) =
-            registry.range(&KeyRange::prefix("key-"), 0, Consistency::Linearizable).await.unwrap();
+            registry.range(KeyRange::prefix("key-"), 0, Consistency::Linearizable).await.unwrap();
         assert_eq!((answer.entries.len(), revision), (3, 3), "member {id}, and {leader} leads");
         assert_eq!(registry.members(), group.members);
     }
@@ -37,11 +39,11 @@ async fn without_its_leader_a_group_goes_on_and_loses_nothing() {
     group.kill(leader).await;
     group.registry(alive).put("after", "2", 0).await.unwrap();
     let (answer, _) =
-        group.registry(alive).range(&KeyRange::all(), 0, Consistency::Linearizable).await.unwrap();
+        group.registry(alive).range(KeyRange::all(), 0, Consistency::Linearizable).await.unwrap();
     assert_eq!(answer.entries.len(), 2);
     group.restart(leader).await;
     let back = group.registry(leader);
-    let (answer, _) = back.range(&KeyRange::all(), 0, Consistency::Linearizable).await.unwrap();
+    let (answer, _) = back.range(KeyRange::all(), 0, Consistency::Linearizable).await.unwrap();
     assert_eq!(answer.entries.len(), 2, "what it missed too");
 }
 
@@ -74,7 +76,7 @@ async fn all_members_at_once_start_again_with_everything() {
     for id in 1..=3 {
         group.restart(id).await;
     }
-    let (answer, _) = group.registry(2).range(&KeyRange::all(), 0, Consistency::Linearizable).await.unwrap();
+    let (answer, _) = group.registry(2).range(KeyRange::all(), 0, Consistency::Linearizable).await.unwrap();
     assert_eq!(answer.entries.len(), 20);
 }
 
@@ -148,7 +150,7 @@ async fn a_lease_nobody_keeps_alive_ends_with_its_keys_and_one_that_is_kept_does
     );
     registry.put("kept", "", kept).await.unwrap();
     registry.put("left", "", left).await.unwrap();
-    let mut watch = registry.watch(KeyRange::key("left"), 0);
+    let mut watch = registry.watch(KeyRange::key("left"), 0).await.unwrap();
     let event = until(async || {
         registry.keep_alive(kept).await.unwrap();
         tokio::time::timeout(Duration::from_millis(100), watch.next()).await.ok()
@@ -163,7 +165,7 @@ async fn a_lease_nobody_keeps_alive_ends_with_its_keys_and_one_that_is_kept_does
 #[tokio::test]
 async fn a_watch_on_one_member_sees_what_others_are_told_in_order_from_any_revision() {
     let group = Group::of(3).await;
-    let mut live = group.registry(2).watch(KeyRange::prefix("key"), 1);
+    let mut live = group.registry(2).watch(KeyRange::prefix("key"), 1).await.unwrap();
     for n in 0..50 {
         group.registry(1 + n % 3).put(format!("key-{n}"), "x", 0).await.unwrap();
     }
@@ -172,7 +174,7 @@ async fn a_watch_on_one_member_sees_what_others_are_told_in_order_from_any_revis
         revisions.push(live.next().await.unwrap().revision());
     }
     assert_eq!(revisions, (1..=50).collect::<Vec<_>>());
-    let mut late = group.registry(3).watch(KeyRange::prefix("key"), 41);
+    let mut late = group.registry(3).watch(KeyRange::prefix("key"), 41).await.unwrap();
     assert_eq!((late.next().await.unwrap().revision(), late.resume_revision()), (41, 42));
 }
 
@@ -226,7 +228,7 @@ async fn a_newcomer_gets_a_snapshot_where_the_log_is_gone_and_a_restart_goes_on_
     group.kill(behind).await;
     group.restart(behind).await;
     let (answer, _) =
-        group.registry(behind).range(&KeyRange::all(), 0, Consistency::Linearizable).await.unwrap();
+        group.registry(behind).range(KeyRange::all(), 0, Consistency::Linearizable).await.unwrap();
     assert_eq!(answer.entries.len(), 40);
 }
 
