@@ -5,4 +5,5 @@ mod group;
 mod grpc;
 mod http;
 mod locks;
+mod restart;
 mod running;
