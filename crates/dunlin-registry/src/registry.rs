@@ -35,6 +35,15 @@ pub enum Consistency {
 ///
 /// Every request has a time after which it is given up, which the implementation is made with. A command whose outcome is not known
 /// then may be done all the same, once.
+///
+/// What every implementation must do is claimed in the module `conformance`, with the feature of that name, and one function makes all
+/// claims about any of them. Beyond that nothing is promised:
+///
+/// - Revisions are above 0 and grow with each change, by how much and from where is the implementation's affair; others who share the store
+///   make them grow too.
+/// - A lease lives for its time, and a few seconds more where that suits the implementation.
+/// - A transaction that puts a key twice, or puts one that it also deletes, may be refused.
+/// - Ids of leases are from 1 on and below 2^63.
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Does something, once however often it has to be sent.
     ///
@@ -63,7 +72,9 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         consistency: Consistency,
     ) -> BoxFuture<'_, Result<(RangeAnswer, u64), RegistryError>>;
 
-    /// The events of these keys from a revision on, the next one that comes if it is 0. When this returns, the watch has begun.
+    /// The events of these keys from a revision on. When this returns, the watch has begun. From 0 it begins with what whoever is asked has
+    /// not heard of yet, which may have been answered a moment before: who wants nothing twice reads the keys first, and watches from the
+    /// revision after that of the read.
     ///
     /// # Errors
     ///
