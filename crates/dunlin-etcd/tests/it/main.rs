@@ -1,0 +1,8 @@
+//! Tests of the public API: against servers of etcd's where the variable `DUNLIN_ETCD` names one, and without them.
+#![cfg(test)]
+
+mod conformance;
+mod failures;
+mod members;
+mod servers;
+mod users;
