@@ -7,3 +7,4 @@ mod grpc;
 mod http;
 mod locks;
 mod running;
+mod wrong;
