@@ -28,8 +28,11 @@ pub(crate) struct RegistryArgs {
     allow_missing: bool,
 }
 
-/// The rounds: what happens before each, to which member. The first one is whom clients ask first.
-const ROUNDS: [(&str, fn(&mut Cluster) -> Result<()>); 4] = [
+/// What happens before a round.
+type Happens = fn(&mut Cluster) -> Result<()>;
+
+/// The rounds, and what happens before each. The first member is whom clients ask first.
+const ROUNDS: [(&str, Happens); 4] = [
     ("three members", |_| Ok(())),
     ("first killed", |cluster| cluster.kill(0)),
     ("another killed", |cluster| {

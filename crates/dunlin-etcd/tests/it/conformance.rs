@@ -5,9 +5,9 @@ use std::sync::Arc;
 use dunlin_etcd::EtcdRegistry;
 use dunlin_registry::conformance::{self, Finding};
 use dunlin_registry::store::KeyRange;
-use dunlin_registry::{Consistency, Registry as _, RegistryExt as _};
+use dunlin_registry::{Registry as _, RegistryExt as _};
 
-use crate::members::Members;
+use crate::members::{Members, until_it_answers};
 
 async fn claim_of(one: &EtcdRegistry, other: &EtcdRegistry) {
     let findings = conformance::run(Arc::new(one.clone()), Arc::new(other.clone())).await;
@@ -28,9 +28,8 @@ async fn a_cluster_conforms_also_when_the_member_that_was_asked_is_gone_and_watc
     let mut watch = one.watch(KeyRange::key("held"), 0).await.unwrap();
     for round in 1..=3 {
         // What is proposed to a leader that has just died is lost with it, and nobody knows: claims are about a cluster that has a leader.
-        for registry in [&one, &other] {
-            while registry.get("held", Consistency::Linearizable).await.is_err() {}
-        }
+        until_it_answers(&one).await;
+        until_it_answers(&other).await;
         claim_of(&one, &other).await;
         let put = other.put("held", round.to_string(), 0).await.unwrap();
         let event = watch.next().await.unwrap();
@@ -39,7 +38,7 @@ async fn a_cluster_conforms_also_when_the_member_that_was_asked_is_gone_and_watc
             1 => members.kill(0),
             2 => {
                 members.start(0);
-                members.until_it_answers().await;
+                until_it_answers(&members.registry()).await;
                 members.kill(1);
             }
             _ => {}

@@ -5,4 +5,6 @@ mod conformance;
 mod failures;
 mod members;
 mod servers;
+#[cfg(feature = "tls")]
+mod tls;
 mod users;

@@ -22,13 +22,22 @@ pub(crate) struct Members {
     processes: Vec<Option<Child>>,
     peers: Vec<SocketAddr>,
     clients: Vec<SocketAddr>,
-    arguments: &'static [&'static str],
+    scheme: &'static str,
+    arguments: Vec<String>,
     dir: tempfile::TempDir,
 }
 
 impl Members {
     /// One that answers; none where no server is named.
-    pub(crate) async fn of(count: usize, arguments: &'static [&'static str]) -> Option<Self> {
+    pub(crate) async fn of(count: usize, arguments: &[&str]) -> Option<Self> {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let members = Self::started(count, "http", arguments)?;
+        until_it_answers(&members.registry()).await;
+        Some(members)
+    }
+
+    /// One that was just started, with clients by this scheme.
+    pub(crate) fn started(count: usize, scheme: &'static str, arguments: Vec<String>) -> Option<Self> {
         let Some(program) = std::env::var_os(PROGRAM) else {
             println!("not run: {PROGRAM} names no server of etcd's");
             return None;
@@ -40,12 +49,11 @@ impl Members {
         let (peers, clients) = addrs.split_at(count);
         let (peers, clients) = (peers.to_vec(), clients.to_vec());
         let (program, dir) = (program.into(), tempfile::tempdir().unwrap());
-        let mut members = Self { program, processes: Vec::new(), peers, clients, arguments, dir };
+        let mut members = Self { program, processes: Vec::new(), peers, clients, scheme, arguments, dir };
         for place in 0..count {
             members.processes.push(None);
             members.start(place);
         }
-        members.until_it_answers().await;
         Some(members)
     }
 
@@ -54,13 +62,13 @@ impl Members {
         let url = |addr: SocketAddr| format!("http://{addr}");
         let all = self.peers.iter().enumerate().map(|(place, peer)| format!("member-{place}={}", url(*peer)));
         let (all, peer, client) =
-            (all.collect::<Vec<_>>().join(","), url(self.peers[place]), url(self.clients[place]));
+            (all.collect::<Vec<_>>().join(","), url(self.peers[place]), self.urls().remove(place));
         let mut command = Command::new(&self.program);
         command.args(["--name", &format!("member-{place}"), "--log-level", "error", "--data-dir"]);
         command.arg(self.dir.path().join(place.to_string()));
         command.args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer]);
         command.args(["--listen-client-urls", &client, "--advertise-client-urls", &client]);
-        command.args(["--initial-cluster", &all, "--initial-cluster-state", "new"]).args(self.arguments);
+        command.args(["--initial-cluster", &all, "--initial-cluster-state", "new"]).args(&self.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.processes[place] = Some(command.spawn().unwrap());
     }
@@ -73,23 +81,23 @@ impl Members {
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.clients.iter().map(|client| format!("http://{client}")).collect()
+        self.clients.iter().map(|client| format!("{}://{client}", self.scheme)).collect()
     }
 
     /// A client of all members.
     pub(crate) fn registry(&self) -> EtcdRegistry {
         EtcdRegistry::new(self.urls().iter().map(String::as_str)).unwrap()
     }
+}
 
-    pub(crate) async fn until_it_answers(&self) {
-        let registry = self.registry();
-        let answering = async {
-            while registry.range(KeyRange::key("x"), 1, Consistency::Linearizable).await.is_err() {
-                sleep(Duration::from_millis(50)).await;
-            }
-        };
-        timeout(PATIENCE, answering).await.expect("the cluster does not answer");
-    }
+/// Waits until a cluster answers.
+pub(crate) async fn until_it_answers(registry: &EtcdRegistry) {
+    let answering = async {
+        while registry.range(KeyRange::key("x"), 1, Consistency::Linearizable).await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, answering).await.expect("the cluster does not answer");
 }
 
 impl Drop for Members {

@@ -14,7 +14,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_prost::ProstCodec;
 
-use crate::members::Members;
+use crate::members::{Members, until_it_answers};
 
 /// Forgets what happened before a revision.
 #[derive(Clone, PartialEq, Message)]
@@ -170,7 +170,7 @@ async fn what_was_answered_while_members_die_is_there_and_seen_once() {
         members.kill(place);
         tokio::time::sleep(Duration::from_secs(1)).await;
         members.start(place);
-        members.until_it_answers().await;
+        until_it_answers(&registry).await;
     }
     registry.put("stop", "", 0).await.unwrap();
     let (answered, unknown) = writing.await.unwrap();
