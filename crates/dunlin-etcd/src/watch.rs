@@ -13,7 +13,7 @@ use crate::fate::{Asked, Fate, INVALID_TOKEN, NO_LEADER, fate};
 use crate::limits::PAUSE;
 use crate::messages::{WatchCreateRequest, WatchResponse};
 use crate::registry::EtcdRegistry;
-use crate::translate::{revision, signed, unsigned};
+use crate::translate::{Names, revision, signed, unsigned};
 
 /// Where the events of a watch come from.
 #[derive(Debug)]
@@ -21,12 +21,18 @@ pub(crate) struct EtcdSource {
     registry: EtcdRegistry,
     range: KeyRange,
     stream: Streaming<WatchResponse>,
+    place: Place,
+    /// Whether the stream has ended. It stays so until there is another one, also when nobody waits meanwhile.
+    is_lost: bool,
+}
+
+/// How far a watch is. Pure.
+#[derive(Debug)]
+struct Place {
     /// The revision to go on from.
     next: u64,
     /// Events of that revision, of which more may be in the next message.
     held: Vec<Event>,
-    /// Whether the stream has ended. It stays so until there is another one, also when nobody waits meanwhile.
-    is_lost: bool,
 }
 
 /// What a message of a watch is.
@@ -45,7 +51,8 @@ impl EtcdSource {
         from_revision: u64,
     ) -> Result<Watch, RegistryError> {
         let (stream, next) = begin(&registry, &range, from_revision).await?;
-        let source = Self { registry, range, stream, next, held: Vec::new(), is_lost: false };
+        let place = Place { next, held: Vec::new() };
+        let source = Self { registry, range, stream, place, is_lost: false };
         Ok(Watch::new(Box::new(source), next))
     }
 
@@ -73,14 +80,16 @@ impl EtcdSource {
                 }
             };
         }
-        self.take(response).map(Heard::Events)
+        self.place.take(self.registry.names(), response).map(Heard::Events)
     }
+}
 
+impl Place {
     /// The events of a message that are whole revisions; and where to go on from after them.
-    fn take(&mut self, response: WatchResponse) -> Result<Vec<Event>, RegistryError> {
+    fn take(&mut self, names: &Names, response: WatchResponse) -> Result<Vec<Event>, RegistryError> {
         let mut events = std::mem::take(&mut self.held);
         for event in response.events {
-            events.push(self.registry.names().event(event)?);
+            events.push(names.event(event)?);
         }
         let Some(last) = events.last().map(Event::revision) else {
             // It says how far it is, so that a watch of silent keys does not fall behind.
@@ -105,13 +114,13 @@ impl WatchSource for EtcdSource {
                 if self.is_lost {
                     // A member that ends each watch as soon as it has begun is not asked without a pause.
                     sleep(PAUSE).await;
-                    (self.stream, _) = begin(&self.registry, &self.range, self.next).await?;
+                    (self.stream, _) = begin(&self.registry, &self.range, self.place.next).await?;
                     self.is_lost = false;
                 }
                 match self.hear().await? {
-                    Heard::Events(events) => return Ok((events, self.next)),
+                    Heard::Events(events) => return Ok((events, self.place.next)),
                     Heard::Lost => {
-                        self.held.clear();
+                        self.place.held.clear();
                         self.is_lost = true;
                     }
                 }
@@ -157,5 +166,51 @@ fn cancelled(response: WatchResponse) -> Option<RegistryError> {
     match response.cancel_reason.as_str() {
         "" | NO_LEADER | INVALID_TOKEN => None,
         _ => Some(RegistryError::Refused { reason: response.cancel_reason }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::{self, KeyValue, ResponseHeader};
+
+    fn message(revisions: &[i64], fragment: bool) -> WatchResponse {
+        let entry = |mod_revision| KeyValue { key: "/x/key".into(), mod_revision, ..KeyValue::default() };
+        let event = |revision| messages::Event { kv: Some(entry(revision)), ..messages::Event::default() };
+        let events = revisions.iter().copied().map(event).collect();
+        let header = Some(ResponseHeader { revision: 90 });
+        WatchResponse { header, events, fragment, ..WatchResponse::default() }
+    }
+
+    #[test]
+    fn events_of_one_revision_are_given_together_though_they_come_in_pieces() {
+        let names = Names::under("/x/".into()).unwrap();
+        let mut place = Place { next: 3, held: Vec::new() };
+        let mut take = |revisions: &[i64], fragment| {
+            let events = place.take(&names, message(revisions, fragment)).unwrap();
+            (events.iter().map(Event::revision).collect::<Vec<_>>(), place.next)
+        };
+        assert_eq!(take(&[3, 5, 5], true), (vec![3], 5), "more of 5 may come");
+        assert_eq!(take(&[5], true), (vec![], 5));
+        assert_eq!(take(&[5, 7], true), (vec![5, 5, 5, 5], 7));
+        assert_eq!(take(&[], false), (vec![7], 8), "that was all of it");
+        assert_eq!(take(&[], false), (vec![], 91), "the store is so far without events");
+    }
+
+    #[test]
+    fn a_watch_that_was_ended_goes_on_elsewhere_unless_it_is_too_late_or_refused() {
+        let ended = |compact_revision, reason: &str| {
+            let cancel_reason = reason.to_owned();
+            cancelled(WatchResponse {
+                canceled: true,
+                compact_revision,
+                cancel_reason,
+                ..WatchResponse::default()
+            })
+        };
+        assert_eq!(ended(7, "compacted"), Some(Compacted { compacted: 6 }.into()));
+        assert_eq!([ended(0, ""), ended(0, NO_LEADER), ended(0, INVALID_TOKEN)], [None, None, None]);
+        let reason = "etcdserver: permission denied".to_owned();
+        assert_eq!(ended(0, &reason), Some(RegistryError::Refused { reason }));
     }
 }

@@ -37,13 +37,12 @@ pub enum Consistency {
 /// then may be done all the same, once.
 ///
 /// What every implementation must do is claimed in the module `conformance`, with the feature of that name, and one function makes all
-/// claims about any of them. Beyond that nothing is promised:
+/// claims about any of them. What it leaves open, programs must not count on:
 ///
-/// - Revisions are above 0 and grow with each change, by how much and from where is the implementation's affair; others who share the store
-///   make them grow too.
-/// - A lease lives for its time, and a few seconds more where that suits the implementation.
+/// - Each change has a revision above 0 and above those before it. Where they begin, and by how much they grow, is open; others who share the
+///   store make them grow too.
+/// - A lease lives for its time, and perhaps for a few seconds more. An id of the caller's own for it is from 1 on and below 2^63.
 /// - A transaction that puts a key twice, or puts one that it also deletes, may be refused.
-/// - Ids of leases are from 1 on and below 2^63.
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Does something, once however often it has to be sent.
     ///
