@@ -8,7 +8,7 @@
 //!   [`lease_clock`]: when leases are over. None of them knows a clock, a disk or a socket.
 //! - [`log`]: the log on a disk.
 //! - `node`: what runs, in tasks and threads. `registry`: what programs use, as a trait; `local`: a member's own, `memory`: a process's alone,
-//!   [`grpc`]: from afar. [`http`]: four routes. `lock`: locks.
+//!   [`grpc`]: from afar. [`http`]: four routes. `lock`: locks. [`nodes`]: who is in a cluster.
 //! - `conformance`: what every registry must do, as claims that tests make; with the feature of that name.
 //! - [`limits`]: every bound with its reason.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
@@ -27,6 +27,7 @@ mod lock;
 pub mod log;
 mod memory;
 mod node;
+pub mod nodes;
 mod numbers;
 mod registry;
 pub mod store;

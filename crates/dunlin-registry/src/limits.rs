@@ -98,3 +98,6 @@ pub const REMOTE_PAUSE: std::time::Duration = std::time::Duration::from_millis(1
 
 /// Clients of a handle that wait for their next command: as many commands as are usually on their way at a time.
 pub const NUMBERED_CLIENTS_MAX: usize = 256;
+
+/// Nodes of a cluster: ids of sessions have ten bits for the number of the node that made them, and nodes in Go read them as signed numbers.
+pub const NODE_NUMBERS_MAX: u32 = 512;

@@ -158,7 +158,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a member, which is then reached on the listener. `set_up` says how its transport speaks: with TLS, or in plain text.
+    /// Starts a member, which is then reached on the listener. Without one its peers are to be answered by its
+    /// [`transport`](Self::transport), by whoever serves a port where more is. `set_up` says how its transport speaks: with TLS, or in plain text.
     ///
     /// # Errors
     ///
@@ -166,7 +167,7 @@ impl Node {
     pub fn start(
         config: &NodeConfig,
         begin: &Begin,
-        listener: TcpListener,
+        listener: impl Into<Option<TcpListener>>,
         set_up: impl FnOnce(dunlin_rafthttp::Builder) -> dunlin_rafthttp::Builder,
     ) -> Result<Self, StartError> {
         let snapshots = Snapshots::open(&config.dir.join("snapshots"))
@@ -193,8 +194,10 @@ impl Node {
         add_peers(&transport, &shared, begin)?;
 
         let tasks = tokio_util::task::TaskTracker::new();
-        let (serving, stop) = (transport.clone(), shared.stop.clone());
-        tasks.spawn(async move { serving.serve(listener, stop.cancelled()).await });
+        if let Some(listener) = listener.into() {
+            let (serving, stop) = (transport.clone(), shared.stop.clone());
+            tasks.spawn(async move { serving.serve(listener, stop.cancelled()).await });
+        }
         let runner = run::Runner::new((driver, log), config, (&shared, &transport, snapshots), &tasks);
         tasks.spawn(runner.run(inbox));
         tasks.close();
@@ -231,11 +234,16 @@ impl Node {
             tracing::warn!("the member stopped before all of its tasks had");
         }
     }
+
+    /// Stops it without waiting for anything.
+    pub fn abort(&self) {
+        self.shared.stop.cancel();
+    }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.shared.stop.cancel();
+        self.abort();
     }
 }
 

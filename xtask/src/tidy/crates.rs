@@ -10,7 +10,7 @@ use super::Finding;
 mod tests;
 
 /// The arrows of the workspace. A crate that is not named here may not exist.
-const ARROWS: [Arrows; 13] = [
+const ARROWS: [Arrows; 14] = [
     Arrows::of("dunlin-wire", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
     Arrows::of("dunlin-http", &[], &[]),
@@ -18,9 +18,14 @@ const ARROWS: [Arrows; 13] = [
     // Its own tests make the claims that it has for other implementations' tests.
     Arrows::of("dunlin-registry", &["dunlin-rafthttp"], &["dunlin-http", "dunlin-registry"]),
     Arrows::of("dunlin-etcd", &["dunlin-registry"], &[]),
+    Arrows::of("dunlin-cluster", &["dunlin-rafthttp", "dunlin-registry"], &[]),
     Arrows::of("dunlin-macros", &[], &[]),
     Arrows::of("dunlin-client", &["dunlin-wire"], &[]),
-    Arrows::of("dunlin", &["dunlin-macros", "dunlin-poll", "dunlin-wire"], &["dunlin-client"]),
+    Arrows::of(
+        "dunlin",
+        &["dunlin-cluster", "dunlin-macros", "dunlin-poll", "dunlin-registry", "dunlin-wire"],
+        &["dunlin-client"],
+    ),
     Arrows::of("dunlin-cli", &["dunlin", "dunlin-client"], &[]),
     Arrows::of(
         "dunlin-bench",

@@ -1,0 +1,356 @@
+//! A node of a cluster: how it starts and ends, and what it knows of the others.
+//!
+//! Invariants: a node is announced when its port is served, and is up when it has links to all it knew of then; whoever is in the registry and has services
+//! is dialed; who is there no more is dialed no more.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use dunlin_rafthttp::{ClusterId, MemberId};
+use dunlin_registry::grpc::{self, RemoteRegistry};
+use dunlin_registry::nodes::{Announced, NodeRecord, NodeRole, NodeState, NodeTable, Nodes};
+use dunlin_registry::{Begin, Node as Voter, NodeConfig, Registry, RegistryError};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+
+use crate::config::{ClusterConfig, VoterConfig};
+use crate::error::StartError;
+use crate::frame::Hello;
+use crate::host::Host;
+use crate::limits::{ANNOUNCE_PAUSE, FIRST_LINKS_TIMEOUT, STOP_TIMEOUT};
+use crate::link::{Dialer, Guests, Peer, keep, service};
+use crate::port::Port;
+
+/// A node of a cluster. Dropping it ends its links without a word.
+#[derive(Debug)]
+pub struct Cluster {
+    record: NodeRecord,
+    registry: Arc<dyn Registry>,
+    nodes: Nodes,
+    announced: tokio::sync::Mutex<Option<Announced>>,
+    directory: Arc<RwLock<Directory>>,
+    voter: Option<Voter>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// The nodes that this one dials.
+#[derive(Debug, Default)]
+struct Directory {
+    peers: BTreeMap<u64, Arc<Peer>>,
+    by_service: HashMap<String, Vec<Arc<Peer>>>,
+}
+
+impl Cluster {
+    /// Starts a node that has these services. It is announced, and linked with the nodes that are there, when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future ends what was begun; its record goes with its lease.
+    pub async fn start(
+        config: &ClusterConfig,
+        (services, is_gate): (Vec<String>, bool),
+        host: Arc<dyn Host>,
+    ) -> Result<Self, StartError> {
+        let bind_error = |source| StartError::Bind { addr: config.listen.clone(), source: Arc::new(source) };
+        let listening = config.network.listen(&config.listen).await.map_err(bind_error)?;
+        let record = record(config, (services, is_gate), &listening.addr());
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let stop_guard = stop.clone().drop_guard();
+        let me = Hello { node: record.id, name: record.name.clone(), cluster: config.cluster.clone() };
+        let voter = config.voter.as_ref().map(|voter| start_voter(config, voter, &record)).transpose()?;
+        let guests = Guests::new(me.clone(), config.timing, host.clone(), (stop.clone(), tasks.clone()));
+        let mut routes = Routes::builder();
+        routes.add_service(service(guests));
+        if let Some(voter) = &voter {
+            routes.add_service(grpc::service(voter.registry()));
+        }
+        let raft = voter.as_ref().map(|voter| voter.transport().clone());
+        let port = Port { routes: routes.routes(), raft, stop: stop.clone(), tasks: tasks.clone() };
+        tasks.spawn(port.serve(listening));
+
+        let registry = registry(config, voter.as_ref())?;
+        let announced = announce(config, &registry, record).await?;
+        let nodes = Nodes::watch(registry.clone()).await?;
+        let directory = Arc::new(RwLock::new(Directory::default()));
+        let dialer =
+            Dialer { me, timing: config.timing, network: config.network.clone(), host, stop: stop.clone() };
+        let follower = Follower { dialer, directory: directory.clone(), tasks: tasks.clone() };
+        let table = nodes.table();
+        follower.follow(&table);
+        wait_for_links(&directory).await;
+        tasks.spawn(follower.run(nodes.subscribe()));
+        announced.change(|record| record.set_state(NodeState::Up)).await?;
+        let announced_record = announced.record();
+        stop_guard.disarm();
+        Ok(Self {
+            record: announced_record,
+            registry,
+            nodes,
+            announced: tokio::sync::Mutex::new(Some(announced)),
+            directory,
+            voter,
+            stop,
+            tasks,
+        })
+    }
+
+    /// The id of this life of the node.
+    #[must_use]
+    pub const fn id(&self) -> u64 {
+        self.record.id
+    }
+
+    /// What was said of the node when it started.
+    #[must_use]
+    pub const fn record(&self) -> &NodeRecord {
+        &self.record
+    }
+
+    /// The registry, for what else is to be kept there.
+    #[must_use]
+    pub fn registry(&self) -> Arc<dyn Registry> {
+        self.registry.clone()
+    }
+
+    /// The voter that this node is, if it is one.
+    #[must_use]
+    pub const fn voter(&self) -> Option<&Voter> {
+        self.voter.as_ref()
+    }
+
+    /// The nodes there are, as the registry has them.
+    #[must_use]
+    pub fn nodes(&self) -> Arc<NodeTable> {
+        self.nodes.table()
+    }
+
+    /// The other nodes that have a service, whether they are reached or not.
+    #[must_use]
+    pub fn peers_with(&self, service: &str) -> Vec<Arc<Peer>> {
+        self.directory().by_service.get(service).cloned().unwrap_or_default()
+    }
+
+    /// Another node that has services.
+    #[must_use]
+    pub fn peer(&self, id: u64) -> Option<Arc<Peer>> {
+        self.directory().peers.get(&id).cloned()
+    }
+
+    /// The other nodes that have services.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Arc<Peer>> {
+        self.directory().peers.values().cloned().collect()
+    }
+
+    fn directory(&self) -> std::sync::RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the other nodes to bring nothing new here, and hands leadership away if this node has it.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] when they are not told yet; they are as soon as they can be.
+    ///
+    /// # Cancel safety
+    ///
+    /// As when it fails.
+    pub async fn drain(&self) -> Result<(), RegistryError> {
+        if let Some(voter) = &self.voter {
+            hand_over(voter);
+        }
+        match &*self.announced.lock().await {
+            Some(announced) => announced.change(|record| record.set_state(NodeState::Draining)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves: the record is taken away, links end, a voter stops.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was begun goes on.
+    pub async fn stop(&self) {
+        if let Some(announced) = self.announced.lock().await.take() {
+            // Without a quorum nobody hears of it, and the lease ends by itself.
+            let left = timeout(STOP_TIMEOUT, announced.withdraw()).await;
+            if !matches!(left, Ok(Ok(()))) {
+                tracing::warn!("the node's record could not be taken away; it goes with its lease");
+            }
+        }
+        self.stop.cancel();
+        self.tasks.close();
+        if timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("the node stopped before all of its tasks had");
+        }
+        if let Some(voter) = &self.voter {
+            voter.stop().await;
+        }
+    }
+
+    /// Ends at once and without a word, as a crash does.
+    pub fn abort(&self) {
+        self.stop.cancel();
+        // Whoever drains or stops at this moment has it, and says what is to be said.
+        if let Ok(mut announced) = self.announced.try_lock() {
+            announced.take();
+        }
+        if let Some(voter) = &self.voter {
+            voter.abort();
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+fn record(config: &ClusterConfig, (services, is_gate): (Vec<String>, bool), addr: &str) -> NodeRecord {
+    let addr = config.advertise.as_deref().unwrap_or(addr);
+    let roles = [
+        (NodeRole::Backend, !services.is_empty()),
+        (NodeRole::Gate, is_gate),
+        (NodeRole::Voter, config.voter.is_some()),
+    ];
+    let roles = roles.into_iter().filter(|(_, has_it)| *has_it).map(|(role, _)| role.into()).collect();
+    NodeRecord {
+        id: fastrand::u64(1..),
+        name: config.name.clone(),
+        urls: vec![format!("http://{addr}")],
+        services,
+        labels: config.labels.clone(),
+        roles,
+        state: NodeState::Joining.into(),
+        number: 0,
+    }
+}
+
+fn start_voter(
+    config: &ClusterConfig,
+    voter: &VoterConfig,
+    record: &NodeRecord,
+) -> Result<Voter, StartError> {
+    let mut node = NodeConfig::new(MemberId(voter.id), ClusterId(voter.group), &voter.dir);
+    node.urls.clone_from(&record.urls);
+    node.tick = voter.tick;
+    let members = config.voters.clone();
+    let begin = if voter.is_joining { Begin::Join(members) } else { Begin::Bootstrap(members) };
+    Voter::start(&node, &begin, None, dunlin_rafthttp::Builder::plain_text)
+        .map_err(|error| StartError::Voter(Arc::new(error)))
+}
+
+fn registry(config: &ClusterConfig, voter: Option<&Voter>) -> Result<Arc<dyn Registry>, StartError> {
+    match (&config.registry, voter) {
+        (Some(registry), _) => Ok(registry.clone()),
+        (None, Some(voter)) => Ok(Arc::new(voter.registry())),
+        (None, None) if config.voters.is_empty() => Err(StartError::NoRegistry),
+        (None, None) => {
+            let urls = config.voters.iter().flat_map(|voter| &voter.urls).map(String::as_str);
+            let remote = RemoteRegistry::new(urls).map_err(|error| StartError::Voters(Arc::new(error)))?;
+            Ok(Arc::new(remote))
+        }
+    }
+}
+
+/// Announces the node, as soon as there is a quorum.
+async fn announce(
+    config: &ClusterConfig,
+    registry: &Arc<dyn Registry>,
+    record: NodeRecord,
+) -> Result<Announced, StartError> {
+    let announcing = async {
+        loop {
+            match Announced::announce(registry.clone(), record.clone(), config.timing.lease_ttl).await {
+                Err(dunlin_registry::nodes::AnnounceError::Registry(error)) if error.is_retryable() => {
+                    tracing::warn!(%error, "the node waits for the registry");
+                    sleep(ANNOUNCE_PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    };
+    match timeout(config.timing.join_timeout, announcing).await {
+        Ok(announced) => Ok(announced?),
+        Err(_) => Err(StartError::Announce(RegistryError::NoLeader.into())),
+    }
+}
+
+async fn wait_for_links(directory: &RwLock<Directory>) {
+    let peers: Vec<Arc<Peer>> =
+        directory.read().unwrap_or_else(PoisonError::into_inner).peers.values().cloned().collect();
+    let all = futures_util::future::join_all(peers.iter().map(|peer| peer.wait_up()));
+    if timeout(FIRST_LINKS_TIMEOUT, all).await.is_err() {
+        tracing::warn!("not all nodes that the registry knows are reached");
+    }
+}
+
+fn hand_over(voter: &Voter) {
+    let registry = voter.registry();
+    let (me, state) = (registry.member_id(), registry.state());
+    let other = registry.members().into_iter().find(|member| member.id != me && !member.is_learner);
+    if let (true, Some(other)) = (state.leader == me, other) {
+        // One that has stopped leads no more.
+        registry.transfer_leadership(other.id).ok();
+    }
+}
+
+/// Dials whoever is in the registry.
+struct Follower {
+    dialer: Dialer,
+    directory: Arc<RwLock<Directory>>,
+    tasks: TaskTracker,
+}
+
+impl Follower {
+    async fn run(self, mut nodes: tokio::sync::watch::Receiver<Arc<NodeTable>>) {
+        let stop = self.dialer.stop.clone();
+        let following = async {
+            loop {
+                let table = nodes.borrow_and_update().clone();
+                self.follow(&table);
+                if nodes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        stop.run_until_cancelled(following).await;
+    }
+
+    fn follow(&self, table: &NodeTable) {
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        let serves = |node: &&NodeRecord| node.id != self.dialer.me.node && !node.services.is_empty();
+        for record in table.iter().filter(serves) {
+            if let Some(peer) = directory.peers.get(&record.id) {
+                peer.set_record(record);
+            } else {
+                let peer = Arc::new(Peer::new(record.clone()));
+                directory.peers.insert(record.id, peer.clone());
+                self.tasks.spawn(keep(self.dialer.clone(), peer));
+            }
+        }
+        // A link of one that is gone lasts until it ends: what is on its way is answered.
+        directory.peers.retain(|id, peer| {
+            let stays = table.get(*id).is_some();
+            if !stays {
+                peer.set_gone();
+            }
+            stays
+        });
+        let mut by_service: HashMap<String, Vec<Arc<Peer>>> = HashMap::new();
+        for peer in directory.peers.values() {
+            for service in &peer.record().services {
+                by_service.entry(service.clone()).or_default().push(peer.clone());
+            }
+        }
+        directory.by_service = by_service;
+    }
+}

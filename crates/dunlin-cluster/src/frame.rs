@@ -1,0 +1,297 @@
+//! What nodes say to each other on a link: batches of frames, in order.
+//!
+//! A link is dialed by the node whose sessions it is about. The dialer sends [`Call`], [`Ended`] and [`Alive`]; the other end [`Answer`],
+//! [`Push`] and [`Close`]; both send [`Hello`] first, [`Altered`] and [`Ping`]. `docs/protocol/cluster.md` has it in one place.
+
+use bytes::Bytes;
+use prost::Message;
+
+use crate::error::FrameError;
+use crate::limits::{FRAME_OVERHEAD, SHARED_ATTRIBUTES_LEN_MAX};
+
+/// Some frames, in order.
+#[derive(Clone, PartialEq, Message)]
+pub struct Batch {
+    /// The frames.
+    #[prost(message, repeated, tag = "1")]
+    pub frames: Vec<Frame>,
+}
+
+/// One thing that is said.
+#[derive(Clone, PartialEq, Message)]
+pub struct Frame {
+    /// What. None is of a version to come, and passed over.
+    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    pub said: Option<Said>,
+}
+
+/// See [`Frame`].
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Said {
+    /// Who speaks.
+    #[prost(message, tag = "1")]
+    Hello(Hello),
+    /// A call.
+    #[prost(message, tag = "2")]
+    Call(Call),
+    /// What came of a call.
+    #[prost(message, tag = "3")]
+    Answer(Answer),
+    /// A push to sessions.
+    #[prost(message, tag = "4")]
+    Push(Push),
+    /// A session is to end.
+    #[prost(message, tag = "5")]
+    Close(Close),
+    /// A session has ended.
+    #[prost(message, tag = "6")]
+    Ended(Ended),
+    /// Something of a session has changed.
+    #[prost(message, tag = "7")]
+    Altered(Altered),
+    /// Nothing but that the sender lives.
+    #[prost(message, tag = "8")]
+    Ping(Ping),
+    /// The sessions there are.
+    #[prost(message, tag = "9")]
+    Alive(Alive),
+}
+
+impl From<Said> for Frame {
+    fn from(said: Said) -> Self {
+        Self { said: Some(said) }
+    }
+}
+
+macro_rules! said {
+    ($($frame:ident),*) => {
+        $(impl From<$frame> for Frame {
+            fn from(frame: $frame) -> Self {
+                Said::$frame(frame).into()
+            }
+        })*
+    };
+}
+said!(Hello, Call, Answer, Push, Close, Ended, Altered, Ping, Alive);
+
+impl Frame {
+    /// Bytes that it takes on a link, about.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let carried = match &self.said {
+            Some(Said::Call(call)) => call.route.len() + call.body.len(),
+            Some(Said::Answer(answer)) => match &answer.outcome {
+                Some(Outcome::Reply(reply)) => reply.body.len(),
+                Some(Outcome::Refusal(refusal)) => refusal.message.len() + refusal.details.len(),
+                None => 0,
+            },
+            Some(Said::Push(push)) => push.route.len() + push.body.len() + 8 * push.sessions.len(),
+            Some(Said::Alive(alive)) => 8 * alive.sessions.len(),
+            Some(Said::Close(close)) => close.reason.len(),
+            Some(Said::Altered(altered)) => altered.attributes.as_ref().map_or(0, Bytes::len),
+            Some(Said::Hello(_) | Said::Ended(_) | Said::Ping(_)) | None => 0,
+        };
+        carried + FRAME_OVERHEAD
+    }
+
+    /// Whether it says nothing, which never is so.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// Who speaks.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Hello {
+    /// The node's id, of this life of its process.
+    #[prost(fixed64, tag = "1")]
+    pub node: u64,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub name: String,
+    /// The name of the cluster. Nodes of another one are refused.
+    #[prost(string, tag = "3")]
+    pub cluster: String,
+}
+
+/// A call of a session, or of a node.
+#[derive(Clone, PartialEq, Message)]
+pub struct Call {
+    /// By what its answer is known; 0 when none is wanted.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// The session; 0 for a call of the node itself.
+    #[prost(fixed64, tag = "2")]
+    pub session: u64,
+    /// The route.
+    #[prost(string, tag = "3")]
+    pub route: String,
+    /// The payload.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub body: Bytes,
+    /// How long the answer is waited for, in milliseconds.
+    #[prost(uint32, tag = "5")]
+    pub timeout_ms: u32,
+    /// What is to be known of the session, with its first call to this node.
+    #[prost(message, optional, tag = "6")]
+    pub client: Option<Client>,
+}
+
+/// What is to be known of a session.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Client {
+    /// The address the client connects from; empty when there is none.
+    #[prost(string, tag = "1")]
+    pub remote_addr: String,
+    /// Whether it is connected by WebSocket.
+    #[prost(bool, tag = "2")]
+    pub is_websocket: bool,
+    /// The user, if it has logged in.
+    #[prost(string, optional, tag = "3")]
+    pub uid: Option<String>,
+    /// What the session carries with it: [`Attributes`], encoded.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub attributes: Bytes,
+}
+
+/// What came of a call.
+#[derive(Clone, PartialEq, Message)]
+pub struct Answer {
+    /// The call's id.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// What came of it.
+    #[prost(oneof = "Outcome", tags = "2, 3")]
+    pub outcome: Option<Outcome>,
+}
+
+/// See [`Answer`].
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub enum Outcome {
+    /// It was answered.
+    #[prost(message, tag = "2")]
+    Reply(Reply),
+    /// It was answered with an error.
+    #[prost(message, tag = "3")]
+    Refusal(Refusal),
+}
+
+/// An answer.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Reply {
+    /// The payload.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub body: Bytes,
+    /// Whether it is JSON text, which some clients want escaped.
+    #[prost(bool, tag = "2")]
+    pub is_text: bool,
+}
+
+/// An error, as clients see it.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Refusal {
+    /// Its code.
+    #[prost(uint32, tag = "1")]
+    pub code: u32,
+    /// Its message.
+    #[prost(string, tag = "2")]
+    pub message: String,
+    /// Its details as JSON; empty for none.
+    #[prost(string, tag = "3")]
+    pub details: String,
+}
+
+/// A push to sessions of the receiver.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Push {
+    /// The sessions.
+    #[prost(fixed64, repeated, tag = "1")]
+    pub sessions: Vec<u64>,
+    /// The route.
+    #[prost(string, tag = "2")]
+    pub route: String,
+    /// The payload, once.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub body: Bytes,
+    /// Whether it is JSON text.
+    #[prost(bool, tag = "4")]
+    pub is_text: bool,
+    /// What it takes the place of, if that still waits.
+    #[prost(uint64, optional, tag = "5")]
+    pub coalesce_key: Option<u64>,
+}
+
+/// A session of the receiver is to end.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Close {
+    /// Which.
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+    /// Whether the client is told why.
+    #[prost(bool, tag = "2")]
+    pub is_kick: bool,
+    /// Why.
+    #[prost(string, tag = "3")]
+    pub reason: String,
+}
+
+/// A session of the sender has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Ended {
+    /// Which.
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+}
+
+/// Something of a session has changed.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Altered {
+    /// Which session.
+    #[prost(fixed64, tag = "1")]
+    pub session: u64,
+    /// The user that it is bound to from now on; an empty one is none. Unset: as it was.
+    #[prost(string, optional, tag = "2")]
+    pub uid: Option<String>,
+    /// What it carries from now on: [`Attributes`], encoded. Unset: as it was.
+    #[prost(bytes = "bytes", optional, tag = "3")]
+    pub attributes: Option<Bytes>,
+}
+
+/// What a session carries with it from node to node.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Attributes {
+    /// Values by their names.
+    #[prost(btree_map = "string, bytes", tag = "1")]
+    pub values: std::collections::BTreeMap<String, Bytes>,
+}
+
+impl Attributes {
+    /// Reads what a frame has, within the limit.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`] when it is longer than [`SHARED_ATTRIBUTES_LEN_MAX`], or no attributes.
+    pub fn read(encoded: &Bytes) -> Result<Self, FrameError> {
+        if encoded.len() > SHARED_ATTRIBUTES_LEN_MAX {
+            return Err(FrameError::AttributesTooLong { len: encoded.len() });
+        }
+        Ok(Self::decode(encoded.clone())?)
+    }
+}
+
+/// Nothing but that the sender lives.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Ping {}
+
+/// The sessions of the sender that the receiver knows and that still are. All others of the sender's have ended. Sent first on a link
+/// that takes the place of one that broke.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Alive {
+    /// Some of them.
+    #[prost(fixed64, repeated, tag = "1")]
+    pub sessions: Vec<u64>,
+    /// Whether these are the last.
+    #[prost(bool, tag = "2")]
+    pub is_last: bool,
+}
