@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 
-use crate::config::{ClusterConfig, VoterConfig};
+use crate::config::{ClusterConfig, Offer, VoterConfig};
 use crate::error::StartError;
 use crate::frame::Hello;
 use crate::host::Host;
@@ -44,7 +44,7 @@ struct Directory {
 }
 
 impl Cluster {
-    /// Starts a node that has these services. It is announced, and linked with the nodes that are there, when this returns.
+    /// Starts a node that has this for the others. It is announced, and linked with the nodes that are there, when this returns.
     ///
     /// # Errors
     ///
@@ -55,12 +55,12 @@ impl Cluster {
     /// Dropping the future ends what was begun; its record goes with its lease.
     pub async fn start(
         config: &ClusterConfig,
-        (services, is_gate): (Vec<String>, bool),
+        offer: Offer,
         host: Arc<dyn Host>,
     ) -> Result<Self, StartError> {
         let bind_error = |source| StartError::Bind { addr: config.listen.clone(), source: Arc::new(source) };
         let listening = config.network.listen(&config.listen).await.map_err(bind_error)?;
-        let record = record(config, (services, is_gate), &listening.addr());
+        let record = record(config, offer, &listening.addr());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let stop_guard = stop.clone().drop_guard();
         let me = Hello { node: record.id, name: record.name.clone(), cluster: config.cluster.clone() };
@@ -214,7 +214,8 @@ impl Drop for Cluster {
     }
 }
 
-fn record(config: &ClusterConfig, (services, is_gate): (Vec<String>, bool), addr: &str) -> NodeRecord {
+fn record(config: &ClusterConfig, offer: Offer, addr: &str) -> NodeRecord {
+    let Offer { services, idempotent_routes, is_gate } = offer;
     let addr = config.advertise.as_deref().unwrap_or(addr);
     let roles = [
         (NodeRole::Backend, !services.is_empty()),
@@ -231,6 +232,7 @@ fn record(config: &ClusterConfig, (services, is_gate): (Vec<String>, bool), addr
         roles,
         state: NodeState::Joining.into(),
         number: 0,
+        idempotent_routes,
     }
 }
 

@@ -35,6 +35,17 @@ pub struct ClusterConfig {
     pub network: Arc<dyn Network>,
 }
 
+/// What a node has for the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// The names of its services.
+    pub services: Vec<String>,
+    /// Routes of them whose calls may be handled twice.
+    pub idempotent_routes: Vec<String>,
+    /// Whether clients connect to it.
+    pub is_gate: bool,
+}
+
 /// What makes a node a voter.
 #[derive(Debug, Clone)]
 pub struct VoterConfig {

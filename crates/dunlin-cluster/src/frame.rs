@@ -89,7 +89,8 @@ impl Frame {
             Some(Said::Alive(alive)) => 8 * alive.sessions.len(),
             Some(Said::Close(close)) => close.reason.len(),
             Some(Said::Altered(altered)) => altered.attributes.as_ref().map_or(0, Bytes::len),
-            Some(Said::Hello(_) | Said::Ended(_) | Said::Ping(_)) | None => 0,
+            Some(Said::Ended(ended)) => ended.detail.len(),
+            Some(Said::Hello(_) | Said::Ping(_)) | None => 0,
         };
         carried + FRAME_OVERHEAD
     }
@@ -136,6 +137,10 @@ pub struct Call {
     /// What is to be known of the session, with its first call to this node.
     #[prost(message, optional, tag = "6")]
     pub client: Option<Client>,
+    /// Whether nobody waits for what is answered. It is answered all the same, when it is done, so that a session never has more on its way
+    /// than it may.
+    #[prost(bool, tag = "7")]
+    pub is_notify: bool,
 }
 
 /// What is to be known of a session.
@@ -237,11 +242,17 @@ pub struct Close {
 }
 
 /// A session of the sender has ended.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
+#[derive(Clone, PartialEq, Eq, Message)]
 pub struct Ended {
     /// Which.
     #[prost(fixed64, tag = "1")]
     pub session: u64,
+    /// Why, as a number that the nodes' services agree on.
+    #[prost(uint32, tag = "2")]
+    pub cause: u32,
+    /// What else is to be said of that.
+    #[prost(string, tag = "3")]
+    pub detail: String,
 }
 
 /// Something of a session has changed.

@@ -23,7 +23,7 @@ mod net;
 mod port;
 
 pub use cluster::Cluster;
-pub use config::{ClusterConfig, Timing, VoterConfig};
+pub use config::{ClusterConfig, Offer, Timing, VoterConfig};
 pub use error::{FrameError, SendError, StartError};
 pub use host::{Host, LinkHandler};
 pub use link::{Accepted, Answering, Lost, Peer};

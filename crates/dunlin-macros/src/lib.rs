@@ -33,6 +33,7 @@ use proc_macro::TokenStream;
 /// | `serial` | handlers may take `&mut self` and run one at a time | they take `&self` and run at once |
 /// | `mailbox = 1024` | so many calls of a serial service may wait; more are refused as overloaded | 1024 |
 /// | `serializer = Json` | the serializer of this service | the application's |
+/// | `client` | `ChatClient` calls it from other nodes: `ChatClient::join(&cluster, &join)`, for handlers that take `Msg` or no payload | there is none |
 ///
 /// Attributes of methods, all of them `async fn`:
 ///
@@ -42,12 +43,13 @@ use proc_macro::TokenStream;
 /// | `#[notify]` | it does not answer: it returns nothing or `Result<()>` |
 /// | `(name = "Join")` on either | the part of the route after the last dot |
 /// | `(concurrent)` on either | calls of one session may run at the same time |
+/// | `(idempotent)` on either | a call whose node is lost before it has answered is tried once more, with another node |
 /// | `#[every("50ms")]` | runs in that rhythm (`ms`, `s`, `m`, `h`) while the application does |
 /// | `#[init]`, `#[after_init]` | run when the application starts, in the order of its services |
 /// | `#[before_shutdown]`, `#[shutdown]` | run when it stops, in reverse order |
 ///
-/// Arguments of `#[request]` and `#[notify]` are extractors; those of the others may be `State<T>`, `Groups` and
-/// `Timers`. Methods without an attribute are left alone.
+/// Arguments of `#[request]` and `#[notify]` are extractors; those of the others may be `State<T>`, `Groups`,
+/// `Timers` and `Cluster`. Methods without an attribute are left alone.
 #[proc_macro_attribute]
 pub fn service(options: TokenStream, block: TokenStream) -> TokenStream {
     service::expand(options.into(), &block.into()).into()

@@ -1,9 +1,10 @@
 //! `#[service]`: `options.rs` reads what stands in it, `method.rs` what stands on the methods, `expand.rs` writes the
-//! implementation.
+//! implementation, `stubs.rs` what other nodes call it by.
 
 mod expand;
 mod method;
 mod options;
+mod stubs;
 
 use proc_macro2::TokenStream;
 use quote::quote;

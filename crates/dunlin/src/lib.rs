@@ -44,7 +44,7 @@
 //! ```
 //!
 //! Code map: `app/` what a user builds and runs, `service/` what a user writes, `session/` and `group/` whom it
-//! concerns, `edge/` where the bytes come in. The bytes themselves are `dunlin_wire`'s business.
+//! concerns, `cluster/` other nodes, `edge/` where the bytes come in. The bytes themselves are `dunlin_wire`'s business.
 
 /// The pages whose code must keep compiling.
 #[cfg(doctest)]
@@ -57,6 +57,7 @@ mod pages {}
 extern crate self as dunlin;
 
 mod app;
+mod cluster;
 mod edge;
 mod error;
 mod event;
@@ -70,7 +71,11 @@ pub use app::{
     Admission, Admitted, App, CallError, ConnectError, ExpectError, GateConfig, GateStats, LocalClient,
     LocalEnd, Node, Push, Refusal, ServeError, StartError, Stopped,
 };
+pub use cluster::{CallOptions, Cluster, NodeAnswer, TestCluster};
+pub use dunlin_cluster::core::Policy;
+pub use dunlin_cluster::{ClusterConfig, Timing, VoterConfig};
 pub use dunlin_macros::{Event, service};
+pub use dunlin_registry::nodes::{NodeRecord, NodeRole, NodeState, NodeTable};
 pub use dunlin_wire::ws::{OriginPolicy, WsLimits};
 pub use dunlin_wire::{ClientConfig, ClientSys, HandshakeRequest};
 pub use edge::{Listen, TlsError, TlsFiles};
@@ -81,6 +86,6 @@ pub use serializer::{Json, Protobuf, Serializer};
 pub use service::{Msg, Proto, Raw, Route, RouteOptions, State, Uid};
 pub use session::{
     BindError, CloseReason, PushError, Pushed, SendQueue, Session, SessionClosed, SessionId, Sessions,
-    Transport, WhenFull,
+    ShareError, Transport, WhenFull,
 };
 pub use timer::{Timer, TimerError, Timers};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -32,6 +32,7 @@ pub struct Peer {
     is_gone: AtomicBool,
     waiting: Mutex<Waiting>,
     in_flight: AtomicUsize,
+    links: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +51,7 @@ impl Peer {
             is_gone: AtomicBool::new(false),
             waiting: Mutex::default(),
             in_flight: AtomicUsize::new(0),
+            links: AtomicU64::new(0),
         }
     }
 
@@ -84,6 +86,12 @@ impl Peer {
     #[must_use]
     pub fn is_up(&self) -> bool {
         *self.is_up.borrow()
+    }
+
+    /// How many links to it there were. What was sent on one that ended may not have arrived.
+    #[must_use]
+    pub fn links(&self) -> u64 {
+        self.links.load(Ordering::Acquire)
     }
 
     /// Whether it takes sessions that were not with it before.
@@ -151,6 +159,7 @@ impl Peer {
 
     /// A link is there: what is sent from now on goes out on it.
     pub(super) fn begin(&self, outgoing: Arc<Outgoing>) {
+        self.links.fetch_add(1, Ordering::AcqRel);
         *self.outgoing() = Some(outgoing);
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dunlin_cluster::frame::{Answer, Call, Frame, Outcome, Reply, Said};
-use dunlin_cluster::{Accepted, Cluster, ClusterConfig, Host, LinkHandler, MemoryNetwork, Peer};
+use dunlin_cluster::{Accepted, Cluster, ClusterConfig, Host, LinkHandler, MemoryNetwork, Offer, Peer};
 use dunlin_registry::MemoryRegistry;
 use tokio::time::{Instant, timeout};
 
@@ -84,7 +84,8 @@ impl Rig {
         let notes = Arc::new(Notes::default());
         let services = services.iter().map(|service| (*service).to_owned()).collect();
         let host = Arc::new(EchoHost(notes.clone()));
-        let cluster = Cluster::start(config, (services, false), host).await.unwrap();
+        let offer = Offer { services, ..Offer::default() };
+        let cluster = Cluster::start(config, offer, host).await.unwrap();
         Node { cluster, notes }
     }
 }

@@ -7,9 +7,9 @@ use quote::{ToTokens as _, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{ItemImpl, LitStr, Type};
 
-use super::Mistakes;
 use super::method::{CallRole, Method, Role, names};
 use super::options::ServiceOptions;
+use super::{Mistakes, stubs};
 
 pub(super) fn service(
     block: &ItemImpl,
@@ -59,7 +59,10 @@ pub(super) fn service(
     let serializer = options.serializer.as_ref().map(|expression| quote!(service.serializer(#expression);));
     let self_ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+    let client = stubs::client(block, &name, options, (methods, mistakes));
     quote! {
+        #client
+
         #[automatically_derived]
         impl #impl_generics ::dunlin::service::Service for #self_ty #where_clause {
             const NAME: &'static str = #name;
@@ -94,7 +97,7 @@ fn service_name(self_ty: &Type, options: &ServiceOptions) -> Option<LitStr> {
     Some(LitStr::new(&ident.to_string(), ident.span()))
 }
 
-fn route_name(method: &Method, role: &CallRole, options: &ServiceOptions) -> String {
+pub(super) fn route_name(method: &Method, role: &CallRole, options: &ServiceOptions) -> String {
     match &role.name {
         Some(name) => name.value(),
         // `r#move` is the route `move`.
@@ -110,7 +113,7 @@ fn route_statement(
     is_generic: bool,
 ) -> TokenStream {
     let kind = format_ident!("{}", if role.is_request { "Request" } else { "Notify" });
-    let (is_concurrent, docs) = (role.is_concurrent, &method.docs);
+    let (is_concurrent, is_idempotent, docs) = (role.is_concurrent, role.is_idempotent, &method.docs);
     let needs = route_needs(method, role);
     let body = call_body(method, role, options, is_generic);
     let call = if method.arguments.is_empty() { quote!(call) } else { quote!(mut call) };
@@ -119,6 +122,7 @@ fn route_statement(
             method: #route,
             kind: ::dunlin::service::RouteKind::#kind,
             is_concurrent: #is_concurrent,
+            is_idempotent: #is_idempotent,
             docs: #docs,
             needs: #needs,
             function: || ::dunlin::service::codegen::route_fn(|#call: ::dunlin::service::Call| #body),

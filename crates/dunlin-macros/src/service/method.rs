@@ -38,6 +38,7 @@ pub(super) enum Role {
 pub(super) struct CallRole {
     pub(super) is_request: bool,
     pub(super) is_concurrent: bool,
+    pub(super) is_idempotent: bool,
     pub(super) name: Option<LitStr>,
 }
 
@@ -106,14 +107,16 @@ fn role(mark: &Attribute) -> Result<Role> {
         Meta::Path(_) => CallOptions::default(),
         _ => mark.parse_args()?,
     };
-    let CallOptions { is_concurrent, name } = options;
-    Ok(Role::Call(CallRole { is_request: mark.path().is_ident("request"), is_concurrent, name }))
+    let CallOptions { is_concurrent, is_idempotent, name } = options;
+    let is_request = mark.path().is_ident("request");
+    Ok(Role::Call(CallRole { is_request, is_concurrent, is_idempotent, name }))
 }
 
 /// What stands in `#[request(..)]` and `#[notify(..)]`.
 #[derive(Default)]
 struct CallOptions {
     is_concurrent: bool,
+    is_idempotent: bool,
     name: Option<LitStr>,
 }
 
@@ -124,10 +127,13 @@ impl Parse for CallOptions {
             let option: Ident = input.parse()?;
             if option == "concurrent" {
                 options.is_concurrent = true;
+            } else if option == "idempotent" {
+                options.is_idempotent = true;
             } else if option == "name" {
                 options.name = Some(method_name(value(input, &option)?)?);
             } else {
-                let message = format!("unknown option `{option}`; a handler has `name` and `concurrent`");
+                let message =
+                    format!("unknown option `{option}`; a handler has `name`, `concurrent` and `idempotent`");
                 return Err(Error::new(option.span(), message));
             }
             if !input.is_empty() {

@@ -21,11 +21,20 @@ pub(super) struct ServiceOptions {
     pub(super) is_serial: bool,
     pub(super) mailbox: usize,
     pub(super) serializer: Option<Expr>,
+    /// Whether stubs for calls from other nodes are written.
+    pub(super) has_client: bool,
 }
 
 impl Default for ServiceOptions {
     fn default() -> Self {
-        Self { name: None, case: Case::AsIs, is_serial: false, mailbox: MAILBOX_DEFAULT, serializer: None }
+        Self {
+            name: None,
+            case: Case::AsIs,
+            is_serial: false,
+            mailbox: MAILBOX_DEFAULT,
+            serializer: None,
+            has_client: false,
+        }
     }
 }
 
@@ -36,6 +45,7 @@ impl Parse for ServiceOptions {
         while !input.is_empty() {
             let option: Ident = input.parse()?;
             match option.to_string().as_str() {
+                "client" => options.has_client = true,
                 "serial" => options.is_serial = true,
                 "name" => options.name = Some(service_name(value(input, &option)?)?),
                 "rename" => options.case = case(&value(input, &option)?)?,
@@ -43,7 +53,7 @@ impl Parse for ServiceOptions {
                 "serializer" => options.serializer = Some(value(input, &option)?),
                 _ => {
                     let message = format!(
-                        "unknown option `{option}`; a service has `name`, `rename`, `serial`, `mailbox` and `serializer`"
+                        "unknown option `{option}`; a service has `name`, `rename`, `serial`, `mailbox`, `serializer` and `client`"
                     );
                     return Err(Error::new(option.span(), message));
                 }

@@ -31,6 +31,9 @@ pub struct NodeRecord {
     /// Its number among the nodes that there are: 0 to 511, given to it when it is announced.
     #[prost(uint32, tag = "8")]
     pub number: u32,
+    /// The routes whose calls may be handled twice.
+    #[prost(string, repeated, tag = "9")]
+    pub idempotent_routes: Vec<String>,
 }
 
 /// What a node does. One node may do several things.

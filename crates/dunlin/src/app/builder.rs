@@ -1,9 +1,12 @@
 //! [`App`]: services, layers, state, hooks and limits, put together and then served.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use dunlin_cluster::ClusterConfig;
+use dunlin_cluster::core::Policy;
 use dunlin_wire::{ClientConfig, HandshakeRequest, RouteDictionary};
 use tokio::sync::OnceCell;
 
@@ -11,6 +14,7 @@ use super::admission::Validate;
 use super::node::Node;
 use super::page::{Page, Pages};
 use super::{Admission, ConnectError, GateConfig, Hooks, LocalClient, ServeError, StartError, start};
+use crate::cluster::Dispatch;
 use crate::edge::Listen;
 use crate::error::Error;
 use crate::serializer::SerializerKind;
@@ -48,6 +52,8 @@ pub(super) struct Parts {
     pub(super) pages: Pages,
     pub(super) dictionary: Vec<(String, u16)>,
     pub(super) validator: Option<Arc<dyn Validate>>,
+    pub(super) cluster: Option<Box<ClusterConfig>>,
+    pub(super) dispatch: HashMap<String, Dispatch>,
 }
 
 impl Default for App {
@@ -68,6 +74,8 @@ impl App {
             pages: Pages::new(),
             dictionary: Vec::new(),
             validator: None,
+            cluster: None,
+            dispatch: HashMap::new(),
         };
         Self { parts: Mutex::new(Some(Box::new(parts))), local: OnceCell::new() }
     }
@@ -213,6 +221,37 @@ impl App {
     #[must_use]
     pub fn configure(self, change: impl FnOnce(&mut GateConfig)) -> Self {
         self.with(|parts| change(&mut parts.config))
+    }
+
+    /// Makes the application one node of a cluster: routes that it has not are forwarded to nodes that have them, and theirs to it.
+    ///
+    /// ```no_run
+    /// use dunlin::{App, ClusterConfig, VoterConfig};
+    ///
+    /// # async fn run() -> Result<(), dunlin::ServeError> {
+    /// let config = ClusterConfig::new("gate-1", "10.0.0.1:7001")
+    ///     .voters([(1, "http://10.0.0.1:7001"), (2, "http://10.0.0.2:7001"), (3, "http://10.0.0.3:7001")])
+    ///     .voter(VoterConfig::new(1, "/var/lib/dunlin"));
+    /// App::new().cluster(config).serve("0.0.0.0:3250").await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cluster(self, config: ClusterConfig) -> Self {
+        self.with(|parts| parts.cluster = Some(Box::new(config)))
+    }
+
+    /// How calls to a service of other nodes find their node. Default [`Policy::Sticky`].
+    #[must_use]
+    pub fn dispatch(self, service: &str, policy: Policy) -> Self {
+        self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), Dispatch { policy, key: None })))
+    }
+
+    /// Lets calls to a service of other nodes go to the node that a key names: the same for the same key as long as the same nodes are
+    /// there.
+    #[must_use]
+    pub fn dispatch_by(self, service: &str, key: impl Fn(&Call) -> Vec<u8> + Send + Sync + 'static) -> Self {
+        let dispatch = Dispatch { policy: Policy::Hash, key: Some(Arc::new(key)) };
+        self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), dispatch)))
     }
 
     /// Adds an address to serve clients on.

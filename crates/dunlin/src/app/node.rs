@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::local::{ConnectError, LocalClient};
 use super::start::{StartError, deadline_in};
 use super::{GateStats, Shared};
+use crate::cluster::Cluster;
 use crate::edge::{AcceptGate, MemoryConnector, TlsAcceptor, TlsError};
 use crate::group::Groups;
 use crate::service::{Lifecycle, RouteInfo};
@@ -22,6 +23,12 @@ use crate::session::Sessions;
 
 /// How long shards, and then services, may still take after the deadline of a stop has cut short what was running.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// For so long nothing of other nodes has to run until a node that drains goes on to stop: what was on its way has come by then.
+const DRAIN_QUIET: Duration = Duration::from_millis(300);
+
+/// How often that is looked at.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
 /// How often certificate files are looked at.
 const TLS_CHECK_INTERVAL: Duration = Duration::from_secs(30);
@@ -109,6 +116,12 @@ impl Node {
         self.parts.shared.groups.clone()
     }
 
+    /// The cluster, to call services of any node, and to know the nodes.
+    #[must_use]
+    pub fn cluster(&self) -> Cluster {
+        Cluster::new(Arc::downgrade(&self.parts.shared))
+    }
+
     /// What is known of the routes.
     #[must_use]
     pub fn routes(&self) -> Vec<Arc<RouteInfo>> {
@@ -138,6 +151,17 @@ impl Node {
     /// [`TlsError`] of the first files that cannot be used; what was in use before stays in use.
     pub fn reload_tls(&self) -> Result<(), TlsError> {
         self.parts.tls.iter().try_for_each(|acceptor| acceptor.reload())
+    }
+
+    /// Whether this node has a link to another one of its cluster.
+    pub(crate) fn is_linked_with(&self, other: &Self) -> bool {
+        let cluster = |node: &Self| node.parts.shared.cluster.get().cloned();
+        let (Some(host), Some(other)) = (cluster(self), cluster(other)) else { return false };
+        let other = other.cluster().map(dunlin_cluster::Cluster::id);
+        host.cluster()
+            .zip(other)
+            .and_then(|(cluster, id)| cluster.peer(id))
+            .is_some_and(|peer| peer.takes_new())
     }
 
     pub(super) fn watch_tls_files(&self) {
@@ -177,11 +201,13 @@ impl Node {
             return stopped;
         }
         let deadline = deadline_in(self.parts.stop_timeout);
+        self.drain(deadline).await;
         if !std::mem::replace(&mut ending.are_services_told, true) {
             ending.lifecycle.before_shutdown(deadline).await;
         }
         self.stop_shards(deadline);
         ending.await_shards(deadline).await;
+        ending.is_clean &= self.leave_cluster(deadline).await;
         // Services say goodbye even if requests took all of the time.
         ending.lifecycle.shutdown(deadline.max(deadline_in(LAST_WORDS))).await;
         let stopped = Stopped { is_clean: ending.is_clean };
@@ -192,6 +218,44 @@ impl Node {
     /// Stops without waiting for anything: connections end at once.
     pub fn abort(&self) {
         self.stop_shards(Instant::now());
+        if let Some(cluster) = self.parts.shared.cluster.get().and_then(|host| host.cluster()) {
+            cluster.abort();
+        }
+    }
+
+    /// Tells the other nodes to bring nothing new, and waits until nothing of theirs has run for a moment.
+    async fn drain(&self, deadline: Instant) {
+        let Some(host) = self.parts.shared.cluster.get() else { return };
+        let Some(cluster) = host.cluster() else { return };
+        let draining = async {
+            if let Err(error) = cluster.drain().await {
+                tracing::warn!(%error, "the other nodes could not be told that this one drains");
+            }
+            let mut quiet_since = Instant::now();
+            let mut taken = self.stats().forwarded_in;
+            while quiet_since.elapsed() < DRAIN_QUIET {
+                tokio::time::sleep(DRAIN_LOOK).await;
+                let now = self.stats().forwarded_in;
+                if host.running() > 0 || now != taken {
+                    (taken, quiet_since) = (now, Instant::now());
+                }
+            }
+        };
+        // What is not over by then is cut short.
+        tokio::time::timeout_at(deadline, draining).await.ok();
+    }
+
+    /// Leaves the cluster. Whether nothing of other nodes was cut short.
+    async fn leave_cluster(&self, deadline: Instant) -> bool {
+        let Some(host) = self.parts.shared.cluster.get() else { return true };
+        let Some(cluster) = host.cluster() else { return true };
+        while host.running() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(DRAIN_LOOK).await;
+        }
+        let is_clean = host.running() == 0;
+        cluster.stop().await;
+        host.end_visits();
+        is_clean
     }
 
     fn stop_shards(&self, deadline: Instant) {

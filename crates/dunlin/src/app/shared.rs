@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dunlin_wire::{
@@ -14,6 +14,7 @@ use super::admission::Validate;
 use super::config::Gate;
 use super::page::Pages;
 use super::{GateStats, Hooks, ShardStats, Stats};
+use crate::cluster::ClusterHost;
 use crate::edge::Inbox;
 use crate::error::{ClientForm, Error, ErrorEncoder};
 use crate::group::Groups;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) groups: Groups,
     pub(crate) session_ids: SessionIds,
+    /// Set before clients are let in.
+    pub(crate) cluster: OnceLock<Arc<ClusterHost>>,
     pub(crate) stats: Stats,
     pub(crate) inboxes: Vec<Arc<Inbox>>,
     pub(crate) shard_stats: Vec<Arc<ShardStats>>,
@@ -120,6 +123,10 @@ impl Shared {
     pub(crate) fn snapshot(&self, shed: u64) -> GateStats {
         let mut snapshot = GateStats::of(&self.stats, self.shard_stats.iter().map(|stats| &**stats));
         snapshot.connections_shed = shed;
+        if let Some(cluster) = self.cluster.get() {
+            snapshot.travellers = cluster.travellers() as u64;
+            snapshot.visitors = cluster.visitors() as u64;
+        }
         snapshot
     }
 }

@@ -3,9 +3,10 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use dunlin_cluster::{Cluster, ClusterConfig, Offer};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -13,6 +14,7 @@ use super::builder::Parts;
 use super::config::Gate;
 use super::node::{Node, NodeParts};
 use super::{ShardStats, Shared, Stats};
+use crate::cluster::{ClusterHost, offer};
 use crate::edge::{
     AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Shard, ShardHandle,
     SocketNet, TlsAcceptor, TlsError, bind_shards,
@@ -52,6 +54,9 @@ pub enum StartError {
     /// TLS files are missing or wrong.
     #[error("TLS cannot be served")]
     Tls(#[from] Arc<TlsError>),
+    /// It cannot be a node of its cluster.
+    #[error("the node cannot join its cluster")]
+    Cluster(#[source] dunlin_cluster::StartError),
     /// The system gave no thread or descriptor for a shard.
     #[error("a shard cannot run")]
     Shard(#[source] Arc<io::Error>),
@@ -74,10 +79,23 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
     let shard_count = if with_sockets { parts.config.shard_count() } else { 1 };
     let listens = std::mem::take(&mut parts.listens);
     let (start_timeout, stop_timeout) = (parts.config.start_timeout, parts.config.stop_timeout);
+    let (cluster, dispatch) = (parts.cluster.take(), std::mem::take(&mut parts.dispatch));
     let gate = AcceptGate::new(parts.config.accept_limits());
     let Assembled { shared, router, mut lifecycle } = assemble(parts, shard_count)?;
     let (bound, addrs, tls) = if with_sockets { bind_all(&listens, shard_count)? } else { Bound::default() };
     lifecycle.start(deadline_in(start_timeout)).await.map_err(Arc::new)?;
+    let host = ClusterHost::new(&shared, &router, dispatch);
+    // Nobody has started it before.
+    shared.cluster.set(host.clone()).ok();
+    if let Some(config) = cluster {
+        let offer = offer(&router.infos(), !with_sockets || !listens.is_empty());
+        if let Err(error) = join(&config, offer, &host, &shared).await {
+            let deadline = deadline_in(stop_timeout);
+            lifecycle.before_shutdown(deadline).await;
+            lifecycle.shutdown(deadline).await;
+            return Err(StartError::Cluster(error));
+        }
+    }
     let (ended_sink, ended) = watch::channel(0);
     let ended_sink = Arc::new(ended_sink);
     let handles = shard_handles(&shared, &router);
@@ -107,6 +125,19 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
     Ok(node)
 }
 
+/// Makes the application a node of its cluster.
+async fn join(
+    config: &ClusterConfig,
+    offer: Offer,
+    host: &Arc<ClusterHost>,
+    shared: &Shared,
+) -> Result<(), dunlin_cluster::StartError> {
+    let cluster = Cluster::start(config, offer, host.clone()).await?;
+    shared.session_ids.set_node(u16::try_from(cluster.record().number).unwrap_or_default());
+    host.set_cluster(cluster);
+    Ok(())
+}
+
 /// An application put together and not yet running.
 struct Assembled {
     shared: Arc<Shared>,
@@ -134,6 +165,7 @@ fn assemble(mut parts: Parts, shard_count: usize) -> Result<Assembled, StartErro
             sessions: Arc::new(Sessions::default()),
             groups,
             session_ids: SessionIds::new(parts.config.node, u64::try_from(started_at_ms).unwrap_or(u64::MAX)),
+            cluster: OnceLock::new(),
             stats: Stats::default(),
             inboxes: (0..shard_count).map(|_| Arc::default()).collect(),
             shard_stats: (0..shard_count).map(|_| Arc::default()).collect(),

@@ -57,9 +57,11 @@ pub(crate) struct Stats {
     pub(crate) pushes_refused: Counter,
     pub(crate) pushes_dropped: Counter,
     pub(crate) slow_clients: Counter,
+    pub(crate) forwarded_out: Counter,
+    pub(crate) forwarded_in: Counter,
 }
 
-/// What happened on this node since it began. Every number only grows; differences are gauges, such as
+/// What happened on this node since it began. Every number but the last two only grows; differences are gauges, such as
 /// [`GateStats::sessions`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -102,6 +104,14 @@ pub struct GateStats {
     pub pushes_dropped: u64,
     /// Clients disconnected because they read too slowly.
     pub slow_clients: u64,
+    /// Calls forwarded to other nodes.
+    pub forwarded_out: u64,
+    /// Calls taken from other nodes.
+    pub forwarded_in: u64,
+    /// Sessions of this node that other nodes know now.
+    pub travellers: u64,
+    /// Sessions of other nodes that are known here now.
+    pub visitors: u64,
 }
 
 impl GateStats {
@@ -133,6 +143,8 @@ impl GateStats {
             pushes_refused: stats.pushes_refused.get(),
             pushes_dropped: stats.pushes_dropped.get(),
             slow_clients: stats.slow_clients.get(),
+            forwarded_out: stats.forwarded_out.get(),
+            forwarded_in: stats.forwarded_in.get(),
             ..Self::default()
         };
         for shard in shards {

@@ -28,6 +28,7 @@ impl From<PushError> for Error {
         match error {
             PushError::Closed => Self::new(Self::CLOSED, error.to_string()),
             PushError::QueueFull { .. } => Self::overloaded(error.to_string()),
+            PushError::Unreachable => Self::unavailable(error.to_string()),
             PushError::TooLong { .. } | PushError::Serialize { .. } => {
                 Self::internal("the push cannot be sent").with_cause(error)
             }

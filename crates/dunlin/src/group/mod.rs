@@ -11,14 +11,16 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
+use dunlin_cluster::limits::FRAME_SESSIONS_MAX;
 use hashbrown::HashMap;
 
 pub use registry::Groups;
 
 use crate::app::Shared;
+use crate::cluster::GateLink;
 use crate::edge::SlotKey;
 use crate::event::Event;
-use crate::session::{Outgoing, PushError, Session, SessionId};
+use crate::session::{Home, Outgoing, PushError, Session, SessionId};
 
 /// Why a group refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -238,44 +240,107 @@ impl GroupInner {
         }
         let mut sessions: Vec<Session> = members.by_id.values().cloned().collect();
         // In the order in which they lie in the shards' tables: a broadcast then walks memory forwards.
-        sessions.sort_unstable_by_key(|session| (session.shard().index, session.slot().index));
+        sessions.sort_unstable_by_key(|session| match session.home() {
+            Home::Shard { shard, slot } => (0, shard.index as u64, slot.index),
+            Home::Gate(gate) => (1, gate.node(), 0),
+            Home::Node(_) => (2, 0, 0),
+        });
         let snapshot: Arc<[Session]> = sessions.into();
         members.snapshot = Some(snapshot.clone());
         Ok(snapshot)
     }
 
-    /// Offers the push to each member's queue, then hands each shard one item: whom to look at.
     fn deliver(
         &self,
         app: &Shared,
         outgoing: &mut Outgoing<'_>,
-        mut filter: impl FnMut(&Session) -> bool,
+        filter: impl FnMut(&Session) -> bool,
     ) -> Result<Delivery, BroadcastError> {
-        let mut delivery = Delivery::default();
-        let mut too_long = None;
-        let mut news = News { app, by_shard: vec![Vec::new(); app.inboxes.len()] };
-        for session in self.snapshot()?.iter() {
-            if !filter(session) {
-                continue;
-            }
-            let (result, is_news) = session.offer(outgoing);
-            match result {
-                Ok(_) => delivery.queued += 1,
-                Err(error) => {
-                    delivery.refused += 1;
-                    if matches!(error, PushError::TooLong { .. }) {
-                        too_long = Some(error);
-                    }
+        deliver(app, &self.snapshot()?, outgoing, filter)
+    }
+}
+
+/// Offers a push to each session's queue, then hands each shard one item, whom to look at, and each other node one frame, with
+/// the sessions it has.
+pub(crate) fn deliver(
+    app: &Shared,
+    sessions: &[Session],
+    outgoing: &mut Outgoing<'_>,
+    mut filter: impl FnMut(&Session) -> bool,
+) -> Result<Delivery, BroadcastError> {
+    let mut delivery = Delivery::default();
+    let mut too_long = None;
+    let mut news = News { app, by_shard: vec![Vec::new(); app.inboxes.len()] };
+    let mut afar = Afar::default();
+    for session in sessions {
+        if !filter(session) {
+            continue;
+        }
+        if let Home::Gate(gate) = session.home()
+            && outgoing.is_same_for_all()
+        {
+            afar.add(gate, session, outgoing, &mut delivery);
+            continue;
+        }
+        let (result, is_news) = session.offer(outgoing);
+        match result {
+            Ok(_) => delivery.queued += 1,
+            Err(error) => {
+                delivery.refused += 1;
+                if matches!(error, PushError::TooLong { .. }) {
+                    too_long = Some(error);
                 }
             }
-            if is_news && let Some(slots) = news.by_shard.get_mut(session.shard().index) {
-                slots.push(session.slot());
-            }
         }
-        match too_long {
-            // Clients differ in how long a packet becomes: it is an error when it was too long for all.
-            Some(error) if delivery.queued == 0 => Err(error.into()),
-            _ => Ok(delivery),
+        if is_news
+            && let Home::Shard { shard, slot } = session.home()
+            && let Some(slots) = news.by_shard.get_mut(shard.index)
+        {
+            slots.push(*slot);
+        }
+    }
+    afar.send(outgoing, &mut delivery);
+    match too_long {
+        // Clients differ in how long a packet becomes: it is an error when it was too long for all.
+        Some(error) if delivery.queued == 0 => Err(error.into()),
+        _ => Ok(delivery),
+    }
+}
+
+/// Sessions of one other node that a push is for. They come one node after another.
+#[derive(Default)]
+struct Afar {
+    gate: Option<Arc<GateLink>>,
+    sessions: Vec<u64>,
+}
+
+impl Afar {
+    fn add(
+        &mut self,
+        gate: &Arc<GateLink>,
+        session: &Session,
+        outgoing: &Outgoing<'_>,
+        delivery: &mut Delivery,
+    ) {
+        if session.is_closed() {
+            delivery.refused += 1;
+            return;
+        }
+        let is_same = self.gate.as_ref().is_some_and(|same| Arc::ptr_eq(same, gate));
+        if !is_same || self.sessions.len() >= FRAME_SESSIONS_MAX {
+            self.send(outgoing, delivery);
+            self.gate = Some(gate.clone());
+        }
+        self.sessions.push(session.id().get());
+    }
+
+    fn send(&mut self, outgoing: &Outgoing<'_>, delivery: &mut Delivery) {
+        let sessions = std::mem::take(&mut self.sessions);
+        let Some(gate) = self.gate.as_ref().filter(|_| !sessions.is_empty()) else { return };
+        let count = sessions.len();
+        match gate.push_to_all(outgoing, sessions) {
+            Ok(()) => delivery.queued += count,
+            Err(_) => delivery.refused += count,
         }
     }
 }

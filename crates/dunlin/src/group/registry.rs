@@ -29,6 +29,11 @@ impl Groups {
         self.0.app.set(app).ok();
     }
 
+    /// The application whose groups these are.
+    pub(crate) fn app(&self) -> Weak<Shared> {
+        self.0.app.get().cloned().unwrap_or_default()
+    }
+
     /// The group of that name, made if there is none. A closed group is replaced by a new one.
     #[must_use]
     pub fn group(&self, name: &str) -> Group {

@@ -16,6 +16,7 @@ use crate::error::Result;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RouteOptions {
     is_concurrent: bool,
+    is_idempotent: bool,
     docs: &'static str,
 }
 
@@ -24,6 +25,13 @@ impl RouteOptions {
     #[must_use]
     pub fn concurrent(mut self) -> Self {
         self.is_concurrent = true;
+        self
+    }
+
+    /// Says that a call may be handled twice: one whose node is lost before it has answered is tried once more, with another one.
+    #[must_use]
+    pub fn idempotent(mut self) -> Self {
+        self.is_idempotent = true;
         self
     }
 
@@ -115,6 +123,7 @@ macro_rules! impl_handler {
                     kind: RouteKind::$kind,
                     is_concurrent: options.is_concurrent,
                     is_serial: false,
+                    is_idempotent: options.is_idempotent,
                     docs: options.docs,
                     needs,
                     function,

@@ -35,6 +35,8 @@ pub struct RouteInfo {
     pub is_concurrent: bool,
     /// Whether calls of all sessions run one after another.
     pub is_serial: bool,
+    /// Whether a call may be handled twice, when the node that had it first is lost.
+    pub is_idempotent: bool,
     /// The Rust type of the payload, if the handler reads it as one.
     pub payload_type: Option<&'static str>,
     /// The Rust type of the answer, if it is one.
@@ -58,6 +60,8 @@ pub(crate) struct RouteEntry {
     pub(super) service: Arc<dyn Any + Send + Sync>,
     pub(super) serializer: SerializerKind,
     pub(super) parts: Arc<AppParts>,
+    /// Another node answers: a call begins in its turn, and the next one need not wait for its answer.
+    pub(super) is_forwarded: bool,
 }
 
 impl RouteEntry {
@@ -70,6 +74,7 @@ impl RouteEntry {
             service: self.service.clone(),
             serializer: self.serializer.clone(),
             parts: self.parts.clone(),
+            is_forwarded: self.is_forwarded,
         }
     }
 
@@ -84,6 +89,11 @@ impl RouteEntry {
     /// Whether the calls of one session to this route may run at the same time.
     pub(crate) fn is_concurrent(&self) -> bool {
         self.info.is_concurrent
+    }
+
+    /// Whether the session's next ordered call waits for the end of one to this route.
+    pub(crate) fn keeps_its_turn(&self) -> bool {
+        !self.info.is_concurrent && !self.is_forwarded
     }
 
     pub(crate) fn serializer(&self) -> &SerializerKind {

@@ -20,7 +20,7 @@ use crate::timer::Timers;
 /// | [`Proto<T>`](super::Proto) | the payload, read as a protobuf message | 400 |
 /// | [`Raw`](super::Raw) | the payload as bytes | |
 /// | [`State<T>`] | a state of the application | the application does not start |
-/// | [`Groups`], [`Timers`] | of the application | |
+/// | [`Groups`], [`Timers`], [`Cluster`](crate::Cluster) | of the application | |
 /// | [`Route`], [`CallKind`] | how it was called | |
 /// | `Option<Uid>` | the uid, if there is one | |
 /// | `Result<X>` | what `X` gives, or why it does not | |

@@ -43,6 +43,8 @@ pub struct RouteSpec {
     pub kind: RouteKind,
     /// Whether calls of one session may run at the same time.
     pub is_concurrent: bool,
+    /// Whether a call may be handled twice.
+    pub is_idempotent: bool,
     /// The handler's documentation.
     pub docs: &'static str,
     /// Tells what its arguments and its answer need.
@@ -58,6 +60,7 @@ pub struct PendingRoute {
     pub(super) kind: RouteKind,
     pub(super) is_concurrent: bool,
     pub(super) is_serial: bool,
+    pub(super) is_idempotent: bool,
     pub(super) docs: &'static str,
     pub(super) needs: Needs,
     pub(super) function: Arc<dyn RouteFn>,
@@ -72,6 +75,7 @@ impl PendingRoute {
             kind: self.kind,
             is_concurrent: self.is_concurrent,
             is_serial: self.is_serial,
+            is_idempotent: self.is_idempotent,
             payload_type: self.needs.payload.map(|value| value.name),
             reply_type: self.needs.reply.map(|value| value.name),
             docs: self.docs,
@@ -115,6 +119,7 @@ impl<'a> Mount<'a> {
             kind: spec.kind,
             is_concurrent: spec.is_concurrent,
             is_serial: owner.is_serial,
+            is_idempotent: spec.is_idempotent,
             docs: spec.docs,
             needs,
             function: (spec.function)(),

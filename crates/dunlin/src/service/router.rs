@@ -1,5 +1,6 @@
 //! From a route's name to its handler.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,11 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use dunlin_wire::RouteDictionary;
 use hashbrown::HashMap;
 
-use super::call::{Call, Handler, Reply};
+use super::call::{Call, CallFuture, Handler, Reply};
 use super::entry::{RouteEntry, RouteInfo, RouteKind};
 use super::layer::CallService;
 use super::parts::AppParts;
-use super::start::{Started, Starters, route_fn};
+use super::start::{RouteFn, Started, Starters, route_fn};
 use crate::error::{Error, Result};
 use crate::serializer::SerializerKind;
 
@@ -61,22 +62,42 @@ impl Router {
     /// A route that this node does not serve itself, if something takes such calls.
     pub(crate) fn fallback(&self, name: &str) -> Option<Arc<RouteEntry>> {
         let fallback = self.fallback.clone()?;
-        Some(Arc::new(RouteEntry {
+        Some(self.entry_of(name, route_fn(call_fallback), Arc::new(fallback)))
+    }
+
+    /// A route that another node serves: `function` forwards its calls.
+    pub(crate) fn forwarded(&self, name: &str, function: Arc<dyn RouteFn>) -> Arc<RouteEntry> {
+        let mut entry = self.entry_of(name, function, Arc::new(()));
+        if let Some(entry) = Arc::get_mut(&mut entry) {
+            entry.is_forwarded = true;
+        }
+        entry
+    }
+
+    fn entry_of(
+        &self,
+        name: &str,
+        function: Arc<dyn RouteFn>,
+        service: Arc<dyn Any + Send + Sync>,
+    ) -> Arc<RouteEntry> {
+        Arc::new(RouteEntry {
             info: Arc::new(RouteInfo {
                 name: name.into(),
                 kind: RouteKind::Request,
                 is_concurrent: false,
                 is_serial: false,
+                is_idempotent: false,
                 payload_type: None,
                 reply_type: None,
                 docs: "",
             }),
-            function: route_fn(call_fallback),
+            function,
             place: None,
-            service: Arc::new(fallback),
+            service,
             serializer: self.serializer.clone(),
             parts: self.parts.clone(),
-        }))
+            is_forwarded: false,
+        })
     }
 
     /// The routes by their dictionary codes, for the codes whose routes this node serves.
@@ -107,6 +128,11 @@ impl Router {
             Some(starter) if self.layers.is_handler() => starter.start(call),
             _ => Started::polled(self.layers.dispatch(call)),
         }
+    }
+
+    /// One call from its beginning to its end, for those who have no place of a shard's to put it in.
+    pub(crate) fn run(&self, call: Call) -> CallFuture {
+        self.layers.dispatch(call)
     }
 
     /// All routes, sorted by name.

@@ -285,6 +285,7 @@ fn entry_of(
         service: pending.service,
         serializer: pending.serializer.unwrap_or_else(|| serializer.clone()),
         parts: parts.clone(),
+        is_forwarded: false,
     }
 }
 

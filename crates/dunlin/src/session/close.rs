@@ -26,6 +26,8 @@ pub enum CloseReason {
     },
     /// The server is stopping.
     Shutdown,
+    /// The node that the client was connected to is gone.
+    GateLost,
 }
 
 impl CloseReason {
@@ -33,7 +35,7 @@ impl CloseReason {
     pub(crate) fn websocket_code(&self) -> u16 {
         match self {
             Self::ByClient | Self::ByServer => 1000,
-            Self::Shutdown => 1001,
+            Self::Shutdown | Self::GateLost => 1001,
             Self::Protocol { .. } => 1002,
             Self::Kicked { .. } | Self::TooSlow | Self::Silent => 1008,
         }
@@ -50,6 +52,7 @@ impl fmt::Display for CloseReason {
             Self::Silent => f.write_str("nothing heard for two and a half heartbeat intervals"),
             Self::Protocol { fault } => write!(f, "protocol broken: {fault}"),
             Self::Shutdown => f.write_str("the server is stopping"),
+            Self::GateLost => f.write_str("the node of the client is gone"),
         }
     }
 }

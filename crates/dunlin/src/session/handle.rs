@@ -4,6 +4,7 @@
 //! locks are held for a queue operation and never across user code.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dunlin_cluster::frame::Altered;
 use dunlin_wire::ClientAbilities;
 use tokio::time::Instant;
 
@@ -18,6 +20,8 @@ use super::attributes::Attributes;
 use super::outbox::{Outbox, Queued, Refused};
 use super::outgoing::{Outgoing, PushError};
 use super::{CloseReason, Pushed, SessionId};
+use crate::app::Shared;
+use crate::cluster::{GateLink, Visits};
 use crate::edge::{ShardHandle, SlotKey};
 use crate::event::Event;
 use crate::group::GroupInner;
@@ -64,11 +68,25 @@ type CloseCallback = Box<dyn FnOnce(&Session, &CloseReason) + Send>;
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
+/// Where a session's client is connected.
+pub(crate) enum Home {
+    /// To this node: a shard has its connection.
+    Shard {
+        /// Which.
+        shard: Arc<ShardHandle>,
+        /// Where there.
+        slot: SlotKey,
+    },
+    /// To another node, which has forwarded its calls.
+    Gate(Arc<GateLink>),
+    /// Nowhere: a node calls by itself.
+    Node(Arc<Shared>),
+}
+
 /// What makes a session; see the fields' getters on [`Session`].
 pub(crate) struct SessionSeed {
     pub(crate) id: SessionId,
-    pub(crate) slot: SlotKey,
-    pub(crate) shard: Arc<ShardHandle>,
+    pub(crate) home: Home,
     pub(crate) remote_addr: Option<SocketAddr>,
     pub(crate) transport: Transport,
     pub(crate) abilities: ClientAbilities,
@@ -77,8 +95,7 @@ pub(crate) struct SessionSeed {
 
 struct Inner {
     id: SessionId,
-    slot: SlotKey,
-    shard: Arc<ShardHandle>,
+    home: Home,
     connected_at: Instant,
     remote_addr: Option<SocketAddr>,
     transport: Transport,
@@ -100,24 +117,27 @@ struct Out {
 
 /// What most sessions of an idle crowd do not have, so it is made when first needed.
 #[derive(Default)]
-struct State {
-    uid: Option<Arc<str>>,
+pub(super) struct State {
+    pub(super) uid: Option<Arc<str>>,
     attributes: Attributes,
     groups: Vec<Arc<GroupInner>>,
     on_close: Vec<CloseCallback>,
     timers: TimerSet,
+    /// What goes with the session to other nodes, encoded by name.
+    pub(super) shared: BTreeMap<String, Bytes>,
+    /// The other nodes that know the session.
+    pub(super) visits: Option<Box<Visits>>,
     /// The end has begun: nothing joins any more, callbacks run.
-    is_over: bool,
+    pub(super) is_over: bool,
     /// The end is over: values are neither there nor taken.
-    is_forgotten: bool,
+    pub(super) is_forgotten: bool,
 }
 
 impl Session {
     pub(crate) fn new(seed: SessionSeed) -> Self {
         Self(Arc::new(Inner {
             id: seed.id,
-            slot: seed.slot,
-            shard: seed.shard,
+            home: seed.home,
             connected_at: Instant::now(),
             remote_addr: seed.remote_addr,
             transport: seed.transport,
@@ -203,17 +223,22 @@ impl Session {
                 Some(bound) => return Err(BindError::AlreadyBound { uid: bound.clone() }),
                 None => state.uid = Some(uid.clone()),
             }
-            self.0.shard.app.sessions.insert(uid, self.clone());
+            self.app().sessions.insert(uid.clone(), self.clone());
         }
-        self.0.shard.app.hooks.bound(self);
+        self.app().hooks.bound(self);
+        self.tell_altered(Altered { uid: Some(uid.to_string()), ..Altered::default() });
         Ok(())
     }
 
     /// Takes the uid off the session and returns it.
     pub fn unbind(&self) -> Option<Arc<str>> {
-        let mut guard = self.state();
-        let uid = guard.as_mut()?.uid.take()?;
-        self.0.shard.app.sessions.remove(&uid, self.id());
+        let uid = {
+            let mut guard = self.state();
+            let uid = guard.as_mut()?.uid.take()?;
+            self.app().sessions.remove(&uid, self.id());
+            uid
+        };
+        self.tell_altered(Altered { uid: Some(String::new()), ..Altered::default() });
         Some(uid)
     }
 
@@ -262,8 +287,7 @@ impl Session {
     ///
     /// [`PushError`] when the session is closed, its queue is full, or the event cannot be encoded.
     pub fn push<E: Event>(&self, event: &E) -> Result<Pushed, PushError> {
-        let app = &self.0.shard.app;
-        self.send(&mut Outgoing::event(app, event)?)
+        self.send(&mut Outgoing::event(self.app(), event)?)
     }
 
     /// Sends bytes to the client under a route, as they are.
@@ -272,8 +296,7 @@ impl Session {
     ///
     /// [`PushError`] when the session is closed, its queue is full, or the packet would be too long.
     pub fn push_raw(&self, route: &str, body: impl Into<Bytes>) -> Result<Pushed, PushError> {
-        let app = &self.0.shard.app;
-        self.send(&mut Outgoing::raw(app, route, body.into()))
+        self.send(&mut Outgoing::raw(self.app(), route, body.into()))
     }
 
     /// Ends the session after what is already queued: the client is told `reason` and disconnected.
@@ -327,12 +350,23 @@ impl Session {
 
 /// The side the shard, the groups and the application see.
 impl Session {
-    pub(crate) fn slot(&self) -> SlotKey {
-        self.0.slot
+    /// Where the client is connected.
+    pub(crate) fn home(&self) -> &Home {
+        &self.0.home
     }
 
-    pub(crate) fn shard(&self) -> &Arc<ShardHandle> {
-        &self.0.shard
+    pub(crate) fn app(&self) -> &Arc<Shared> {
+        match &self.0.home {
+            Home::Shard { shard, .. } => &shard.app,
+            Home::Gate(gate) => gate.app(),
+            Home::Node(app) => app,
+        }
+    }
+
+    fn wake_shard(&self) {
+        if let Home::Shard { shard, slot } = &self.0.home {
+            shard.inbox.wake_slot(*slot);
+        }
     }
 
     /// What the client can take.
@@ -345,7 +379,7 @@ impl Session {
         self.0.is_pitaya
     }
 
-    fn state(&self) -> MutexGuard<'_, Option<Box<State>>> {
+    pub(super) fn state(&self) -> MutexGuard<'_, Option<Box<State>>> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -357,7 +391,7 @@ impl Session {
     pub(crate) fn send(&self, outgoing: &mut Outgoing<'_>) -> Result<Pushed, PushError> {
         let (result, is_news) = self.offer(outgoing);
         if is_news {
-            self.0.shard.inbox.wake_slot(self.0.slot);
+            self.wake_shard();
         }
         result
     }
@@ -367,12 +401,17 @@ impl Session {
         if self.is_closed() {
             return (Err(PushError::Closed), false);
         }
+        match &self.0.home {
+            Home::Shard { .. } => {}
+            Home::Gate(gate) => return (gate.push(self, outgoing), false),
+            Home::Node(_) => return (Err(PushError::Closed), false),
+        }
         let packet = match outgoing.packet_for(self) {
             Ok(Some(packet)) => packet,
             Ok(None) => return (Ok(Pushed::Queued), false),
             Err(error) => return (Err(error), false),
         };
-        let app = &self.0.shard.app;
+        let app = self.app();
         let mut out = self.out();
         if out.closing.is_some() {
             return (Err(PushError::Closed), false);
@@ -406,7 +445,7 @@ impl Session {
     /// Queues an answer behind what waits already, for a socket that does not take more now.
     /// `false` says that the client is too slow and will be disconnected.
     pub(crate) fn queue_answer(&self, packet: Bytes) -> bool {
-        let limits = &self.0.shard.app.gate.send_queue;
+        let limits = &self.app().gate.send_queue;
         let mut out = self.out();
         let is_queued = out.outbox.answer(packet, limits).is_ok();
         if !is_queued {
@@ -422,11 +461,14 @@ impl Session {
             if out.closing.is_some() || self.is_closed() {
                 return Err(SessionClosed);
             }
+            if let Home::Gate(gate) = &self.0.home {
+                gate.close(self, &reason);
+            }
             self.begin_close(&mut out, reason);
         }
         self.raise_dirty();
         // Even if the shard was told before: it may have looked and be waiting for the socket.
-        self.0.shard.inbox.wake_slot(self.0.slot);
+        self.wake_shard();
         Ok(())
     }
 
@@ -480,16 +522,21 @@ impl Session {
             self.begin_close(&mut out, reason.clone());
             out.outbox.clear();
         }
-        let (uid, groups, callbacks) = {
+        let (uid, groups, callbacks, visits) = {
             let mut guard = self.state();
             let state = guard.get_or_insert_default();
             if std::mem::replace(&mut state.is_over, true) {
                 return;
             }
-            (state.uid.clone(), std::mem::take(&mut state.groups), std::mem::take(&mut state.on_close))
+            let (groups, callbacks) =
+                (std::mem::take(&mut state.groups), std::mem::take(&mut state.on_close));
+            (state.uid.clone(), groups, callbacks, std::mem::take(&mut state.visits))
         };
         if let Some(uid) = uid {
-            self.0.shard.app.sessions.remove(&uid, self.id());
+            self.app().sessions.remove(&uid, self.id());
+        }
+        if let (Some(visits), Some(cluster)) = (visits, self.app().cluster.get()) {
+            cluster.tell_ended(self.id(), &visits, reason);
         }
         for group in groups {
             group.forget(self.id());

@@ -10,6 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct SessionId(u64);
 
 impl SessionId {
+    /// An id that another node made.
+    pub(crate) const fn of(id: u64) -> Self {
+        Self(id)
+    }
+
     /// The id as a number.
     #[must_use]
     pub const fn get(self) -> u64 {
@@ -50,7 +55,7 @@ const EPOCH_MS: u64 = 1_735_689_600_000;
 /// Hands out the session ids of one node.
 #[derive(Debug)]
 pub(crate) struct SessionIds {
-    node_bits: u64,
+    node_bits: AtomicU64,
     next: AtomicU64,
 }
 
@@ -58,12 +63,24 @@ impl SessionIds {
     /// `started_at_ms` is the node's start in unix milliseconds; `node` is taken modulo 1024.
     pub(crate) fn new(node: u16, started_at_ms: u64) -> Self {
         let since_epoch = started_at_ms.saturating_sub(EPOCH_MS) & ((1 << 41) - 1);
-        Self { node_bits: u64::from(node % 1024) << 54, next: AtomicU64::new(since_epoch << COUNTER_BITS) }
+        Self { node_bits: AtomicU64::new(bits_of(node)), next: AtomicU64::new(since_epoch << COUNTER_BITS) }
+    }
+
+    /// The node has a number now, before it has sessions.
+    pub(crate) fn set_node(&self, node: u16) {
+        self.node_bits.store(bits_of(node), Ordering::Relaxed);
     }
 
     pub(crate) fn next(&self) -> SessionId {
-        SessionId(self.node_bits | (self.next.fetch_add(1, Ordering::Relaxed) & ((1 << 54) - 1)))
+        SessionId(
+            self.node_bits.load(Ordering::Relaxed)
+                | (self.next.fetch_add(1, Ordering::Relaxed) & ((1 << 54) - 1)),
+        )
     }
+}
+
+const fn bits_of(node: u16) -> u64 {
+    (node as u64 % 1024) << 54
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use dunlin_cluster::frame::Push;
 use dunlin_wire::{ClientAbilities, MessageHead, Route};
 
 use super::Session;
@@ -27,6 +28,9 @@ pub enum PushError {
         /// Whether the client is being disconnected for it.
         disconnecting: bool,
     },
+    /// The node that the client is connected to is not reached now.
+    #[error("the node of the client is not reached")]
+    Unreachable,
     /// The route or the body is longer than a packet may be.
     #[error("the push on route `{route}` is longer than a packet may be")]
     TooLong {
@@ -75,6 +79,38 @@ impl<'a> Outgoing<'a> {
     /// Takes a body as it is.
     pub(crate) fn raw(app: &'a Shared, route: &'a str, body: Bytes) -> Self {
         Self { app, route: Cow::Borrowed(route), body, is_text: false, key: None, forms: Default::default() }
+    }
+
+    /// Takes what another node pushes.
+    pub(crate) fn forwarded(app: &'a Shared, push: &'a Push) -> Self {
+        Self {
+            app,
+            route: Cow::Borrowed(&push.route),
+            body: push.body.clone(),
+            is_text: push.is_text,
+            key: push.coalesce_key,
+            forms: Default::default(),
+        }
+    }
+
+    /// The push for sessions of another node; `None` when a filter of the application holds it back.
+    pub(crate) fn frame_for(&self, session: &Session, sessions: Vec<u64>) -> Option<Push> {
+        let mut body = self.body.clone();
+        if !self.app.push_filters.is_empty() && !self.app.push_filters.pass(session, &self.route, &mut body) {
+            return None;
+        }
+        Some(Push { body, ..self.frame_to_all(sessions) })
+    }
+
+    /// The push for sessions of another node that are all pushed the same.
+    pub(crate) fn frame_to_all(&self, sessions: Vec<u64>) -> Push {
+        let (route, body) = (self.route.clone().into_owned(), self.body.clone());
+        Push { sessions, route, body, is_text: self.is_text, coalesce_key: self.key }
+    }
+
+    /// Whether every session is pushed the same.
+    pub(crate) fn is_same_for_all(&self) -> bool {
+        self.app.push_filters.is_empty()
     }
 
     pub(crate) fn key(&self) -> Option<u64> {

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod cluster;
 mod crowds;
 mod faults;
 mod groups;

@@ -61,7 +61,7 @@ impl Agent {
     /// Starts a call. One that does not have to wait is answered before this returns.
     fn start(&mut self, entry: &Arc<RouteEntry>, (kind, id): (CallKind, u64), body: Bytes, fx: &mut Fx<'_>) {
         let Some(session) = self.session.clone() else { return };
-        let is_ordered = !entry.is_concurrent();
+        let is_ordered = entry.keeps_its_turn();
         let begun = Call::new(session, entry.clone(), kind, body);
         let UserCode { calls, starters, .. } = &mut *fx.user;
         let started = match fx.shard.router.start(begun, starters) {
@@ -205,8 +205,8 @@ fn resolve<'a>(route: RouteBytes<'_>, shard: &'a ShardHandle) -> Option<&'a Arc<
     }
 }
 
-/// Finds the entry of a route that has none by its name as it came: once the name is read as text it may have one, or
-/// the fallback takes it.
+/// Finds the entry of a route that has none by its name as it came: once the name is read as text it may have one, another
+/// node may, or the fallback takes it.
 #[cold]
 fn resolve_slowly(
     route: RouteBytes<'_>,
@@ -214,5 +214,6 @@ fn resolve_slowly(
 ) -> Result<Option<Arc<RouteEntry>>, MessageError> {
     let Route::Name(name) = route.read()? else { return Ok(None) };
     let entry = shard.router.lookup(name.as_bytes()).cloned();
+    let entry = entry.or_else(|| shard.app.cluster.get()?.entry(&name));
     Ok(entry.or_else(|| shard.router.fallback(&name)))
 }

@@ -8,7 +8,7 @@ use super::super::calls::Outcome;
 use super::{Agent, Fx, Link};
 use crate::app::{Admission, Admitted, Refusal};
 use crate::service::Started;
-use crate::session::{CloseReason, Session, SessionSeed, Transport};
+use crate::session::{CloseReason, Home, Session, SessionSeed, Transport};
 
 impl Agent {
     pub(super) fn handle_handshake(&mut self, body: &[u8], fx: &mut Fx<'_>) {
@@ -24,8 +24,7 @@ impl Agent {
         self.protocol.set_abilities(abilities);
         let session = Session::new(SessionSeed {
             id: fx.app().session_ids.next(),
-            slot: fx.key,
-            shard: fx.shard.clone(),
+            home: Home::Shard { shard: fx.shard.clone(), slot: fx.key },
             remote_addr: (fx.peer)(),
             transport: if self.link == Link::WebSocket { Transport::WebSocket } else { Transport::Tcp },
             abilities,

@@ -94,9 +94,11 @@ fn tools_are_told_what_is_known_of_a_route() {
     assert_eq!(
         serde_json::to_value(&infos).unwrap(),
         serde_json::json!([
-            { "name": "A.b", "kind": "notify", "is_concurrent": false, "is_serial": false,
+            { "name": "A.b", "kind": "notify",
+              "is_concurrent": false, "is_serial": false, "is_idempotent": false,
               "payload_type": "[u8]", "reply_type": null, "docs": "" },
-            { "name": "B.count", "kind": "request", "is_concurrent": true, "is_serial": false,
+            { "name": "B.count", "kind": "request",
+              "is_concurrent": true, "is_serial": false, "is_idempotent": false,
               "payload_type": "dunlin::service::tests::build::Join", "reply_type": "u32", "docs": "Counts." },
         ])
     );

@@ -1,0 +1,159 @@
+//! The calls of one session of another node's: in the order in which they came, and never more at a time than may be.
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dunlin_cluster::frame;
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, timeout_at};
+
+use super::backend::GateLink;
+use crate::error::Error;
+use crate::service::{Call, CallFuture, CallKind, RouteEntry, Router, Started, Starters};
+use crate::session::Session;
+
+/// Calls of a session that wait for the one before: its node has fewer on their way, unless it is set up otherwise.
+const WAITING_MAX: usize = 4_096;
+
+/// A session of another node's.
+pub(super) struct Visitor {
+    pub(super) session: Session,
+    /// An ordered call of it runs; those that come meanwhile wait.
+    is_busy: bool,
+    waiting: VecDeque<Job>,
+}
+
+/// A call on its way.
+struct Job {
+    entry: Arc<RouteEntry>,
+    kind: CallKind,
+    id: u64,
+    body: Bytes,
+    deadline: Instant,
+}
+
+impl Visitor {
+    pub(super) fn new(session: Session) -> Self {
+        Self { session, is_busy: false, waiting: VecDeque::new() }
+    }
+
+    /// Calls that wait for the one that runs.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+/// Runs the calls of one link's sessions.
+#[derive(Clone)]
+pub(super) struct Runner {
+    pub(super) gate: Arc<GateLink>,
+    pub(super) router: Arc<Router>,
+}
+
+impl Runner {
+    /// Begins a call, or puts it behind those of its session that wait.
+    pub(super) fn handle_call(&self, call: frame::Call, starters: &mut Starters) {
+        let frame::Call { id, session, route, body, timeout_ms, client, is_notify } = call;
+        let deadline = Instant::now() + Duration::from_millis(timeout_ms.into());
+        let entry = self.router.lookup(route.as_bytes()).cloned();
+        let Some(entry) = entry.or_else(|| self.router.fallback(&route)) else {
+            self.gate.app().stats.unknown_routes.add(1);
+            return self.gate.answer(id, Err(Error::not_found("nobody serves this route")));
+        };
+        let of_node = session == 0;
+        let session = self.gate.session(session, client.as_ref());
+        let kind = if is_notify { CallKind::Notify } else { CallKind::Request };
+        let job = Job { entry, kind, id, body, deadline };
+        if of_node || job.entry.is_concurrent() {
+            return self.start(&session, job, false, starters);
+        }
+        if let Some(job) = self.take_turn(&session, job) {
+            self.start(&session, job, true, starters);
+        }
+    }
+
+    /// The job, if it is its turn. Else it waits, or is refused.
+    fn take_turn(&self, session: &Session, job: Job) -> Option<Job> {
+        let id = job.id;
+        {
+            let mut visitors = self.gate.lock();
+            // One that ended this very moment is nobody's.
+            let visitor = visitors.get_mut(&session.id().get())?;
+            if !visitor.is_busy {
+                return Some(job);
+            }
+            if visitor.waiting.len() < WAITING_MAX {
+                visitor.waiting.push_back(job);
+                self.gate.begin_call();
+                return None;
+            }
+        }
+        self.gate.app().stats.overloads.add(1);
+        self.gate.answer(id, Err(Error::overloaded("too many calls of the session wait")));
+        None
+    }
+
+    /// Begins a call. One that does not have to wait is answered before this returns.
+    fn start(&self, session: &Session, job: Job, is_ordered: bool, starters: &mut Starters) {
+        let Job { entry, kind, id, body, deadline } = job;
+        let call = Call::new(session.clone(), entry.clone(), kind, body);
+        match self.router.start(call, starters) {
+            Started::Done(result) => self.gate.answer(id, result),
+            Started::Panicked => self.gate.answer(id, Err(self.panicked(&entry))),
+            Started::Waits(future) => {
+                if is_ordered && let Some(visitor) = self.gate.lock().get_mut(&session.id().get()) {
+                    visitor.is_busy = true;
+                }
+                self.gate.begin_call();
+                let (runner, session) = (self.clone(), session.clone());
+                tokio::spawn(async move {
+                    runner.finish(&entry, id, deadline, future).await;
+                    runner.gate.end_call();
+                    if is_ordered {
+                        runner.run_waiting(&session).await;
+                    }
+                });
+            }
+        }
+    }
+
+    /// Runs what waited for an ordered call of a session, one after another.
+    async fn run_waiting(&self, session: &Session) {
+        while let Some(Job { entry, kind, id, body, deadline }) = self.next_waiting(session) {
+            let call = Call::new(session.clone(), entry.clone(), kind, body);
+            self.finish(&entry, id, deadline, self.router.run(call)).await;
+            self.gate.end_call();
+        }
+    }
+
+    fn next_waiting(&self, session: &Session) -> Option<Job> {
+        let mut visitors = self.gate.lock();
+        let visitor = visitors.get_mut(&session.id().get())?;
+        let next = visitor.waiting.pop_front();
+        visitor.is_busy = next.is_some();
+        next
+    }
+
+    /// Awaits a call to its end, or to the end of its time, and answers it.
+    async fn finish(&self, entry: &RouteEntry, id: u64, deadline: Instant, future: CallFuture) {
+        let result = match timeout_at(deadline, AssertUnwindSafe(future).catch_unwind()).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(self.panicked(entry)),
+            Err(_) => {
+                self.gate.app().stats.timeouts.add(1);
+                tracing::warn!(route = %entry.name(), "a handler took too long and was dropped");
+                Err(Error::timeout("the handler did not finish in time"))
+            }
+        };
+        self.gate.answer(id, result);
+    }
+
+    fn panicked(&self, entry: &RouteEntry) -> Error {
+        self.gate.app().stats.panics.add(1);
+        tracing::error!(route = %entry.name(), "a handler panicked");
+        Error::internal("internal error")
+    }
+}
