@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::violation::{Done, Violation, same, soon};
 use crate::registry::{Consistency, Registry, RegistryExt as _};
@@ -69,6 +70,23 @@ impl Place {
     /// A lease, as long as claims use them.
     pub(super) async fn lease(&self, ttl: Duration) -> Result<u64, Violation> {
         self.one.grant_lease(ttl).await.done("the grant of a lease")
+    }
+
+    /// A key under a short lease of its own: the lease, when it was asked for, and the revision of the put.
+    pub(super) async fn put_briefly(
+        &self,
+        name: &str,
+        ttl: Duration,
+    ) -> Result<(u64, Instant, u64), Violation> {
+        loop {
+            let begin = Instant::now();
+            let lease = self.lease(ttl).await?;
+            let put = self.one.put(self.key(name), "", lease).await;
+            // A machine that does other things may be too slow for the put to be in time.
+            if put.is_ok() || begin.elapsed() < ttl {
+                return Ok((lease, begin, put.done("a put")?));
+            }
+        }
     }
 
     /// A key, as fresh as it can be.

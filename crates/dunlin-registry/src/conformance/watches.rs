@@ -93,9 +93,8 @@ pub(super) async fn only_its_keys(place: &Place) -> Result<(), Violation> {
 }
 
 pub(super) async fn lease_end(place: &Place) -> Result<(), Violation> {
-    let lease = place.lease(Duration::from_secs(3)).await?;
     let mut watch = place.watch(0).await?;
-    let put = place.put_leased("key", "", lease).await?;
+    let (_, _, put) = place.put_briefly("key", Duration::from_secs(3)).await?;
     same("the put", place.next(&mut watch).await?, (Put, "key".to_owned(), put))?;
     let (kind, name, _) = place.next(&mut watch).await?;
     same("what happens when its lease is over", (kind, name), (Delete, "key".to_owned()))

@@ -1,6 +1,7 @@
 //! What every registry must do, claimed of each of ours.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dunlin_registry::conformance::{self, Finding};
 use dunlin_registry::{MemoryRegistry, Registry};
@@ -36,14 +37,17 @@ async fn each_member_of_a_group_conforms_whoever_leads() {
     let leader = group.leader().await;
     let [follower, other] = group.others(leader)[..] else { panic!() };
     let pairs = [(leader, follower), (follower, other), (other, leader)];
-    let claims = pairs.map(|(one, other)| claim_of(group.registry(one), group.registry(other)));
+    // Longer than a machine that does other things may stand still.
+    let registry = |id| group.registry(id).with_timeout(Duration::from_secs(20));
+    let claims = pairs.map(|(one, other)| claim_of(registry(one), registry(other)));
     futures_util::future::join_all(claims).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_from_afar_conforms_also_when_a_member_that_was_asked_is_gone() {
     let mut served = Served::of(3).await;
-    let (one, other) = (served.client(), served.client());
+    let client = || served.client().with_timeout(Duration::from_secs(20));
+    let (one, other) = (client(), client());
     claim_of(one.clone(), other.clone()).await;
     served.kill(1).await;
     claim_of(one, other).await;
