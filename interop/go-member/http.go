@@ -102,7 +102,7 @@ func (n *node) get(ctx context.Context, key string, isStale bool) ([]byte, error
 }
 
 func (n *node) add(ctx context.Context, name, url string) error {
-	id, err := n.leaders(name)
+	id, err := n.changeable(name)
 	if err != nil {
 		return err
 	}
@@ -114,21 +114,18 @@ func (n *node) add(ctx context.Context, name, url string) error {
 }
 
 func (n *node) remove(ctx context.Context, name string) error {
-	id, err := n.leaders(name)
+	id, err := n.changeable(name)
 	if err != nil {
 		return err
 	}
 	return n.change(ctx, raftConfChange{Type: confChangeRemoveNode, NodeID: id})
 }
 
-// leaders is the id of a change that the leader alone may make, and that may be made.
-func (n *node) leaders(name string) (uint64, error) {
+// changeable is the id of a member that may be changed, as far as this one knows; its Raft passes a change on to the leader.
+func (n *node) changeable(name string) (uint64, error) {
 	id, err := strconv.ParseUint(name, 10, 64)
 	if err != nil || id == 0 {
 		return 0, &refusal{http.StatusBadRequest, "the path is no id of a member"}
-	}
-	if status := n.raft.Status(); status.RaftState != stateLeader {
-		return 0, &refusal{http.StatusMisdirectedRequest, fmt.Sprintf("this member does not lead; %x does", status.Lead)}
 	}
 	if n.isRemoved(id) {
 		return 0, &refusal{http.StatusConflict, fmt.Sprintf("member %x was removed", id)}

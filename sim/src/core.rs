@@ -94,6 +94,10 @@ impl RaftCore for SimCore {
         self.core.handle_applied(index);
     }
 
+    fn has_pending_change(&self) -> bool {
+        self.core.has_pending_change()
+    }
+
     fn restored(&self) -> u64 {
         if self.has(Bug::ChangeAfterSnapshot) { 0 } else { self.core.restored() }
     }

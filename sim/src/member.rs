@@ -10,14 +10,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dunlin_rafthttp::raftpb::{ConfChangeType, Entry, EntryType, Message, SnapshotMetadata};
+use dunlin_rafthttp::raftpb::{ConfChangeType, ConfChangeV2, Entry, EntryType, Message, SnapshotMetadata};
 use dunlin_rafthttp::{Admission, LocalView, MemberId, Refusal, Strangers, admit};
 use dunlin_registry::driver::{
     AppliedChange, Driver, Proposal, RequestId, Step, WriteJob, leads, member_change,
 };
 use dunlin_registry::lease_clock::LeaseClock;
 use dunlin_registry::log::MemDisk;
-use dunlin_registry::store::{Command, Image, KeyRange, LeaseRevoke, Operation, Store};
+use dunlin_registry::store::{Command, Image, KeyRange, LeaseRevoke, MemberError, Operation, Store};
 use prost::Message as _;
 
 use crate::bug::Bug;
@@ -211,7 +211,9 @@ impl Member {
                 running.waiting.remove(&request);
                 running.driver.handle_forgotten(request);
             }
-            MemberEvent::Change(change_type, id) => running.change(change_type, id, ground),
+            MemberEvent::Change(change_type, id) => {
+                running.change((self.id, self.life), (change_type, id), ground);
+            }
             MemberEvent::Transfer(to) => running.driver.handle_transfer(to),
         }
         self.act(ground);
@@ -250,7 +252,7 @@ impl Member {
             Ok(Admission::Deliver) => {
                 if let Some(running) = &mut self.running {
                     running.restored = running.restored.max(envelope.message.snapshot.metadata.index);
-                    running.driver.handle_message(envelope.message);
+                    running.hear(self.id, envelope.message, ground);
                 }
                 self.act(ground);
             }
@@ -441,19 +443,43 @@ impl Running {
         }
     }
 
-    /// Proposes a change of members, if it is one that may be.
-    fn change(&mut self, change_type: ConfChangeType, id: u64, ground: &mut Ground) {
+    /// The task hears a message.
+    fn hear(&mut self, me: u64, message: Message, ground: &mut Ground) {
+        let (from, voters) = (message.from, self.driver.conf_state().voters.len());
+        let check = |change: &ConfChangeV2| check_change(&self.store, voters, change);
+        if let Err(error) = self.driver.handle_message(message, check) {
+            ground.note(14, [me, from, 0], || {
+                format!("{me} does not propose what {from} passed on: {error:?}")
+            });
+        }
+    }
+
+    /// Changes of others that waited for one that is applied now.
+    fn take_passed_on_changes(&mut self, me: u64, ground: &mut Ground) {
+        if let Some(message) = self.driver.take_passed_on_changes() {
+            self.hear(me, message, ground);
+        }
+    }
+
+    /// Asks for a change of members, if it is one that may be.
+    fn change(
+        &mut self,
+        (me, life): (u64, u64),
+        (change_type, id): (ConfChangeType, u64),
+        ground: &mut Ground,
+    ) {
         let request = ground.next_request();
         let (change, proposal) = member_change(request, change_type, id, Bytes::new());
-        // From two voters to one there is no safe way: the one that is left may never hear that it is alone, and waits for the other.
-        let leaves_two = change_type == ConfChangeType::AddNode || self.driver.conf_state().voters.len() > 2;
-        let checked = leaves_two && self.store.check_change(&change).is_ok();
-        let taken = checked && self.driver.handle_change(request, (&change, proposal)).is_ok();
+        let checked = check_change(&self.store, self.driver.conf_state().voters.len(), &change);
+        let taken = checked.is_ok() && self.driver.handle_change(request, (&change, proposal)).is_ok();
         if taken {
-            self.driver.handle_forgotten(request);
+            // Without a leader it waits for one, as long as whoever asked does.
+            let event = MemberEvent::Forget(request);
+            ground.schedule(ground.plan.request_timeout, Event::Member(me, life, event));
         }
-        ground
-            .note(14, [id, u64::from(taken), 0], || format!("{change_type:?} of {id} is proposed: {taken}"));
+        ground.note(14, [me, id, u64::from(taken)], || {
+            format!("{change_type:?} of {id} is asked of {me}: {taken}")
+        });
     }
 
     /// Proposes to end the leases that are over.
@@ -490,6 +516,17 @@ impl Running {
         let reply = waiter.key.map_or(Reply::Refused, |key| self.read(&key));
         ground.schedule(0, Event::Client(waiter.client, ClientEvent::Reply(request, reply)));
     }
+}
+
+/// What the registry has against a change of members, and that from two voters to one there is no safe way: the one that is left may
+/// never hear that it is alone, and waits for the other.
+fn check_change(store: &Store, voters: usize, change: &ConfChangeV2) -> Result<(), MemberError> {
+    for step in &change.changes {
+        if step.change_type() != Ok(ConfChangeType::AddNode) && voters <= 2 {
+            return Err(MemberError::Unknown { id: step.node_id });
+        }
+    }
+    store.check_change(change)
 }
 
 /// Looks at what a step gives to be applied: it follows what was given before, and is what others took for committed.

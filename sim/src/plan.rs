@@ -106,7 +106,7 @@ impl Plan {
             crash_after_write: share(rng, 0.2),
             crash_in_write: share(rng, 0.05),
             transfers: spells(rng, 50..=1_000, &[1]),
-            changes: spells(rng, 10..=300, &[1]),
+            changes: spells(rng, 5..=150, &[1]),
             ticks: (0..members).map(|_| rng.u64(TICK - drift..=TICK + drift)).collect(),
             write: 0..=pick(rng, &[0, 2, 10, 40]),
             apply: 0..=pick(rng, &[0, 1, 10, 60]),

@@ -248,8 +248,13 @@ impl World {
                 let id = member.id;
                 let change_type =
                     if ground.rng.bool() { ConfChangeType::AddNode } else { ConfChangeType::AddLearnerNode };
-                // Who leads is asked, and whoever else takes himself for the leader.
-                for member in self.members.iter().filter(|member| member.leads()) {
+                // Who leads is asked, and whoever else takes himself for the leader; in half of the cases anybody instead.
+                let anybody = ground.rng.bool().then(|| ground.rng.usize(0..self.members.len()));
+                let members = self.members.iter().enumerate();
+                let is_asked = |(place, member): &(usize, &Member)| {
+                    anybody.map_or_else(|| member.leads(), |anybody| *place == anybody)
+                };
+                for (_, member) in members.filter(is_asked) {
                     let event = MemberEvent::Change(change_type, id);
                     ground.schedule(0, Event::Member(member.id, member.life, event));
                 }

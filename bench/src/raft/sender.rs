@@ -108,7 +108,8 @@ impl Sender {
         let (counted, echoes, snapshots) =
             (watch::Sender::default(), mpsc::channel(ECHOES_MAX), mpsc::channel(1));
         let ears = Ears { counted: counted.clone(), echoes: echoes.0, snapshots: snapshots.0 };
-        let transport = start(SENDER, |builder| builder, ears)?;
+        // Like etcd's package, which has no limit for snapshots.
+        let transport = start(SENDER, |builder| builder.snapshot_bytes_per_sec_max(None), ears)?;
         let listener = TcpListener::bind(plan.listen).await.context("the sender cannot listen")?;
         transport.add_peer(RECEIVER, [plan.target.as_str()])?;
         let serving = transport.clone();

@@ -21,7 +21,9 @@ use crate::frame::Hello;
 use crate::host::Host;
 use crate::limits::{ANNOUNCE_PAUSE, FIRST_LINKS_TIMEOUT, STOP_TIMEOUT};
 use crate::link::{Dialer, Guests, Peer, keep, service};
+use crate::net::Way;
 use crate::port::Port;
+use crate::tls::Tls;
 
 /// A node of a cluster. Dropping it ends its links without a word.
 #[derive(Debug)]
@@ -58,13 +60,20 @@ impl Cluster {
         offer: Offer,
         host: Arc<dyn Host>,
     ) -> Result<Self, StartError> {
+        let tls = config.tls.as_ref().map(Tls::load).transpose();
+        let tls = tls.map_err(|error| StartError::Tls(Arc::new(error)))?;
+        let way = Way { network: config.network.clone(), tls: tls.clone(), from: config.name.clone() };
         let bind_error = |source| StartError::Bind { addr: config.listen.clone(), source: Arc::new(source) };
         let listening = config.network.listen(&config.listen).await.map_err(bind_error)?;
         let record = record(config, offer, &listening.addr());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let stop_guard = stop.clone().drop_guard();
         let me = Hello { node: record.id, name: record.name.clone(), cluster: config.cluster.clone() };
-        let voter = config.voter.as_ref().map(|voter| start_voter(config, voter, &record)).transpose()?;
+        let voter = config
+            .voter
+            .as_ref()
+            .map(|voter| start_voter(config, voter, &record, tls.as_ref()))
+            .transpose()?;
         let guests = Guests::new(me.clone(), config.timing, host.clone(), (stop.clone(), tasks.clone()));
         let mut routes = Routes::builder();
         routes.add_service(service(guests));
@@ -72,15 +81,14 @@ impl Cluster {
             routes.add_service(grpc::service(voter.registry()));
         }
         let raft = voter.as_ref().map(|voter| voter.transport().clone());
-        let port = Port { routes: routes.routes(), raft, stop: stop.clone(), tasks: tasks.clone() };
+        let port = Port { routes: routes.routes(), raft, tls, stop: stop.clone(), tasks: tasks.clone() };
         tasks.spawn(port.serve(listening));
 
-        let registry = registry(config, voter.as_ref())?;
+        let registry = registry(config, voter.as_ref(), &way)?;
         let announced = announce(config, &registry, record).await?;
         let nodes = Nodes::watch(registry.clone()).await?;
         let directory = Arc::new(RwLock::new(Directory::default()));
-        let dialer =
-            Dialer { me, timing: config.timing, network: config.network.clone(), host, stop: stop.clone() };
+        let dialer = Dialer { me, timing: config.timing, way, host, stop: stop.clone() };
         let follower = Follower { dialer, directory: directory.clone(), tasks: tasks.clone() };
         let table = nodes.table();
         follower.follow(&table);
@@ -226,7 +234,7 @@ fn record(config: &ClusterConfig, offer: Offer, addr: &str) -> NodeRecord {
     NodeRecord {
         id: fastrand::u64(1..),
         name: config.name.clone(),
-        urls: vec![format!("http://{addr}")],
+        urls: vec![format!("{}://{addr}", if config.tls.is_some() { "https" } else { "http" })],
         services,
         labels: config.labels.clone(),
         roles,
@@ -240,24 +248,34 @@ fn start_voter(
     config: &ClusterConfig,
     voter: &VoterConfig,
     record: &NodeRecord,
+    tls: Option<&Tls>,
 ) -> Result<Voter, StartError> {
     let mut node = NodeConfig::new(MemberId(voter.id), ClusterId(voter.group), &voter.dir);
     node.urls.clone_from(&record.urls);
     node.tick = voter.tick;
     let members = config.voters.clone();
     let begin = if voter.is_joining { Begin::Join(members) } else { Begin::Bootstrap(members) };
-    Voter::start(&node, &begin, None, dunlin_rafthttp::Builder::plain_text)
-        .map_err(|error| StartError::Voter(Arc::new(error)))
+    let set_up = |builder: dunlin_rafthttp::Builder| match tls {
+        Some(tls) => builder.tls(tls.raft()),
+        None => builder.plain_text(),
+    };
+    Voter::start(&node, &begin, None, set_up).map_err(|error| StartError::Voter(Arc::new(error)))
 }
 
-fn registry(config: &ClusterConfig, voter: Option<&Voter>) -> Result<Arc<dyn Registry>, StartError> {
+fn registry(
+    config: &ClusterConfig,
+    voter: Option<&Voter>,
+    way: &Way,
+) -> Result<Arc<dyn Registry>, StartError> {
     match (&config.registry, voter) {
         (Some(registry), _) => Ok(registry.clone()),
         (None, Some(voter)) => Ok(Arc::new(voter.registry())),
         (None, None) if config.voters.is_empty() => Err(StartError::NoRegistry),
         (None, None) => {
-            let urls = config.voters.iter().flat_map(|voter| &voter.urls).map(String::as_str);
-            let remote = RemoteRegistry::new(urls).map_err(|error| StartError::Voters(Arc::new(error)))?;
+            let channels =
+                config.voters.iter().flat_map(|voter| &voter.urls).map(|url| way.lazy_channel(url));
+            let remote =
+                RemoteRegistry::over(channels).map_err(|error| StartError::Voters(Arc::new(error)))?;
             Ok(Arc::new(remote))
         }
     }

@@ -9,6 +9,7 @@ use dunlin_registry::Registry;
 use dunlin_registry::store::Member;
 
 use crate::net::{Network, TcpNetwork};
+use crate::tls::TlsConfig;
 
 /// How a node of a cluster is set up.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct ClusterConfig {
     pub voter: Option<VoterConfig>,
     /// A registry that is none of the voters', such as an etcd cluster, or one in memory for tests.
     pub registry: Option<Arc<dyn Registry>>,
+    /// Mutual TLS with all other nodes. Default: plain text, for networks that one trusts.
+    pub tls: Option<TlsConfig>,
     /// Times.
     pub timing: Timing,
     /// How nodes reach each other. Default: TCP.
@@ -109,6 +112,7 @@ impl ClusterConfig {
             voters: Vec::new(),
             voter: None,
             registry: None,
+            tls: None,
             timing: Timing::default(),
             network: Arc::new(TcpNetwork),
         }
@@ -133,6 +137,13 @@ impl ClusterConfig {
     #[must_use]
     pub fn registry(mut self, registry: impl Registry) -> Self {
         self.registry = Some(Arc::new(registry));
+        self
+    }
+
+    /// Speaks with other nodes over mutual TLS alone.
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = Some(tls);
         self
     }
 

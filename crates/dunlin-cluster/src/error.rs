@@ -6,6 +6,8 @@ use std::sync::Arc;
 use dunlin_registry::RegistryError;
 use dunlin_registry::nodes::AnnounceError;
 
+use crate::tls::TlsError;
+
 /// Why a frame was not sent. Nothing of it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -55,6 +57,9 @@ pub enum StartError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// Its certificates will not do.
+    #[error("TLS between nodes cannot be set up")]
+    Tls(#[source] Arc<TlsError>),
     /// There is neither a registry nor a voter to make one of.
     #[error("the node has no registry: name voters, make it one of them, or give it another registry")]
     NoRegistry,

@@ -21,6 +21,7 @@ pub mod limits;
 mod link;
 mod net;
 mod port;
+mod tls;
 
 pub use cluster::Cluster;
 pub use config::{ClusterConfig, Offer, Timing, VoterConfig};
@@ -28,3 +29,4 @@ pub use error::{FrameError, SendError, StartError};
 pub use host::{Host, LinkHandler};
 pub use link::{Accepted, Answering, Lost, Peer};
 pub use net::{Io, Listening, MemoryNetwork, Network, TcpNetwork};
+pub use tls::{TlsConfig, TlsError};

@@ -2,9 +2,15 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tonic::transport::{Channel, Endpoint, Uri};
+
+use crate::limits::{HELLO_TIMEOUT, WINDOW_LEN};
+use crate::tls::Tls;
 
 mod memory;
 mod tcp;
@@ -16,6 +22,52 @@ pub use self::tcp::TcpNetwork;
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
+
+/// A way to other nodes: the network, and what makes it secret.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    pub(crate) network: Arc<dyn Network>,
+    pub(crate) tls: Option<Tls>,
+    /// The name of this node.
+    pub(crate) from: String,
+}
+
+impl Way {
+    /// Connects to a URL, or to `host:port`.
+    pub(crate) async fn dial(&self, url: &str) -> io::Result<Box<dyn Io>> {
+        let addr = url.split_once("://").map_or(url, |(_, addr)| addr).trim_end_matches('/');
+        let io = self.network.dial(&self.from, addr).await?;
+        match &self.tls {
+            Some(tls) => tls.connect(io).await,
+            None => Ok(io),
+        }
+    }
+
+    /// Connects to a URL and speaks HTTP/2 there.
+    pub(crate) async fn channel(&self, url: &str) -> Result<Channel, tonic::transport::Error> {
+        let (way, url) = (self.clone(), url.to_owned());
+        endpoint()
+            .connect_with_connector(tower::service_fn(move |_: Uri| way.clone().connect(url.clone())))
+            .await
+    }
+
+    /// The same, as soon as something is to be said, and again whenever it broke.
+    pub(crate) fn lazy_channel(&self, url: &str) -> Channel {
+        let (way, url) = (self.clone(), url.to_owned());
+        let connector = tower::service_fn(move |_: Uri| way.clone().connect(url.clone()));
+        endpoint().connect_timeout(HELLO_TIMEOUT).connect_with_connector_lazy(connector)
+    }
+
+    async fn connect(self, url: String) -> io::Result<TokioIo<Box<dyn Io>>> {
+        Ok(TokioIo::new(self.dial(&url).await?))
+    }
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint::from_static("http://node")
+        .initial_stream_window_size(WINDOW_LEN)
+        .initial_connection_window_size(WINDOW_LEN)
+}
 
 /// How nodes reach each other.
 pub trait Network: fmt::Debug + Send + Sync + 'static {

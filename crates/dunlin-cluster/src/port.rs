@@ -17,6 +17,7 @@ use tower_service::Service as _;
 
 use crate::limits::{CONNECTIONS_MAX, HELLO_TIMEOUT, WINDOW_LEN};
 use crate::net::{Io, Listening};
+use crate::tls::Tls;
 
 /// Without descriptors, trying again at once would only burn a processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -26,6 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Port {
     pub(crate) routes: Routes,
     pub(crate) raft: Option<Transport>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -56,6 +58,13 @@ impl Port {
     }
 
     async fn serve_connection(self, io: Box<dyn Io>) {
+        let io = match &self.tls {
+            None => io,
+            Some(tls) => match tls.accept(io).await {
+                Ok(io) => io,
+                Err(error) => return tracing::warn!(%error, "a connection was refused by TLS"),
+            },
+        };
         let service = hyper::service::service_fn(move |request| {
             let mut port = self.clone();
             async move { Ok::<_, Infallible>(port.answer(request).await) }

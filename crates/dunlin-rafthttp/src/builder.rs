@@ -1,5 +1,6 @@
 //! How a node's transport is set up.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,6 +103,15 @@ impl Builder {
     #[must_use]
     pub fn snapshot_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.config.snapshot_dir = Some(dir.into());
+        self
+    }
+
+    /// Bytes of snapshots' databases that are sent each second, those to all peers together, so that a snapshot leaves the network and
+    /// the disk to the messages of the group; after a silence a sixteenth of that goes at once. `None` for no limit. Default:
+    /// [`SNAPSHOT_BYTES_PER_SEC_MAX_DEFAULT`](crate::limits::SNAPSHOT_BYTES_PER_SEC_MAX_DEFAULT).
+    #[must_use]
+    pub const fn snapshot_bytes_per_sec_max(mut self, limit: Option<NonZeroU64>) -> Self {
+        self.config.snapshot_bytes_per_sec_max = limit;
         self
     }
 

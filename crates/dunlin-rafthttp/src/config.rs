@@ -1,5 +1,6 @@
 //! What a node is set to.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) redial_pause_min: Duration,
     pub(crate) redial_pause_max: Duration,
     pub(crate) snapshot_dir: Option<PathBuf>,
+    /// `None`: as fast as the peer takes them.
+    pub(crate) snapshot_bytes_per_sec_max: Option<NonZeroU64>,
     /// `None`: plain text, as was asked for.
     pub(crate) tls: Option<PeerTls>,
 }
@@ -49,6 +52,7 @@ impl Config {
             redial_pause_min: limits::REDIAL_PAUSE_MIN,
             redial_pause_max: limits::REDIAL_PAUSE_MAX,
             snapshot_dir: None,
+            snapshot_bytes_per_sec_max: Some(limits::SNAPSHOT_BYTES_PER_SEC_MAX_DEFAULT),
             tls: None,
         }
     }

@@ -6,6 +6,7 @@
 //! - `admit.rs`: which messages of a peer may reach Raft.
 //! - `version.rs`: who talks to whom at all, by the versions and the cluster in the headers.
 //! - `probe.rs`: whether a peer answers, how fast, and what its clock says.
+//! - `throttle.rs`: how fast the bytes of snapshots may go.
 //! - `stats.rs`: appends counted as etcd counts them.
 //! - `id.rs`: members and clusters, as they stand in headers and paths.
 
@@ -18,6 +19,7 @@ mod queue;
 mod redial;
 mod stats;
 mod status;
+mod throttle;
 mod urls;
 mod version;
 
@@ -32,6 +34,7 @@ pub(crate) use self::redial::Redial;
 pub(crate) use self::stats::ServerStats;
 pub use self::stats::{FollowerStats, LatencyStats, LeaderStats, ServerRole, ServerStatsReport};
 pub use self::status::ChannelState;
+pub(crate) use self::throttle::Throttle;
 pub use self::urls::{PeerUrls, UrlError};
 pub(crate) use self::version::{
     CLUSTER_ID, CLUSTER_MISMATCH_BODY, INCOMPATIBLE_VERSION_BODY, LocalNode, MIN_CLUSTER_VERSION,

@@ -1,5 +1,6 @@
 //! Every bound of this crate, each with its reason.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// The longest message taken and written unless told otherwise: where etcd's reader of the message stream stops.
@@ -76,6 +77,10 @@ pub const SHARED_DATA_LEN_MIN: usize = 8 * 1024;
 
 /// Bytes of a snapshot's database that are read and sent at a time.
 pub const SNAPSHOT_CHUNK_LEN: usize = 64 * 1024;
+
+/// Bytes of snapshots that this node sends each second unless told otherwise, all of them together: a full store of a gigabyte is there
+/// in a quarter of a minute, and of a network of a gigabit half stays for the messages of the group. etcd's package has no such limit.
+pub const SNAPSHOT_BYTES_PER_SEC_MAX_DEFAULT: NonZeroU64 = NonZeroU64::new(64 * 1024 * 1024).unwrap();
 
 /// Bytes of a refusal that are read: it is known by its first line.
 pub const REFUSAL_LEN_MAX: usize = 256;

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::core::{
-    Admission, LeaderStats, LocalView, MemberId, PeerUrls, Refusal, ServerStats, StreamKind, UrlError, admit,
+    Admission, LeaderStats, LocalView, MemberId, PeerUrls, Refusal, ServerStats, StreamKind, Throttle,
+    UrlError, admit,
 };
 use crate::directory::Directory;
 use crate::limits;
@@ -37,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) stop: CancellationToken,
     pub(crate) critical: watch::Sender<Option<Critical>>,
     pub(crate) view: Mutex<View>,
+    /// What snapshots that are sent keep to, if there is a limit.
+    pub(crate) snapshot_throttle: Option<Arc<Mutex<Throttle>>>,
     directory: RwLock<Directory>,
     server_stats: Mutex<ServerStats>,
     leader_stats: Mutex<LeaderStats>,
@@ -73,6 +76,9 @@ impl Node {
             view: Mutex::new(View { term: 0, last_index: limits::INDEX_MAX }),
             server_stats: Mutex::new(stats),
             leader_stats: Mutex::new(LeaderStats::new(config.id)),
+            snapshot_throttle: config
+                .snapshot_bytes_per_sec_max
+                .map(|limit| Arc::new(Mutex::new(Throttle::new(limit)))),
             directory: RwLock::new(Directory::new(config.id)),
             config,
         })

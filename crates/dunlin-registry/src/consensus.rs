@@ -237,6 +237,9 @@ pub trait RaftCore: Send {
     /// Everything up to this index is applied.
     fn handle_applied(&mut self, index: u64);
 
+    /// Whether it leads and would take no change of members now: another one may not be applied yet.
+    fn has_pending_change(&self) -> bool;
+
     /// The index of the last snapshot of a leader that took the place of the log: its configuration is in force since it came. 0 when
     /// there was none.
     fn restored(&self) -> u64;

@@ -2,16 +2,18 @@
 //!
 //! It stands between a Raft core and the tasks that act: it holds proposals until there is a leader, and proposes them again when
 //! there is another one; asks for one index to read at on behalf of everybody who waits; looks at changes of members before they
-//! are proposed. It knows no disk, clock, socket or thread: whoever drives it tells it when a tick is over.
+//! are proposed, whoever asked for them, and passes on to the leader those that it has no reason to refuse. It knows no disk, clock, socket or thread: whoever drives it tells it when a tick is over.
 //!
 //! - `driver/proposals.rs`: proposals that are not applied yet.
 //! - `driver/reads.rs`: reads that wait for an index.
 //! - `driver/change.rs`: whether a change of members is safe.
+//! - `driver/passed_on.rs`: what other members want proposed.
 //! - `driver/write.rs`: what is written to the log at once.
 //! - `driver/apply.rs`: what becomes of a committed entry.
 //!
 //! Invariants: what it holds is bounded; a proposal that may be applied twice is proposed once; nothing is said to be readable before
-//! everything up to the index that a quorum vouched for is applied.
+//! everything up to the index that a quorum vouched for is applied; a
+//! leader proposes no change of members that it has not looked at.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +24,7 @@ use dunlin_rafthttp::raftpb::{
 
 mod apply;
 mod change;
+mod passed_on;
 mod proposals;
 mod reads;
 #[cfg(test)]
@@ -30,6 +33,7 @@ mod write;
 
 pub use self::apply::{AppliedEntry, ApplyError, apply_entry};
 pub use self::change::{ChangeError, member_change};
+pub use self::passed_on::PassedOnError;
 use self::proposals::Proposals;
 use self::reads::Reads;
 pub use self::write::{WriteBatch, WriteJob};
@@ -76,6 +80,8 @@ pub struct Step {
     pub committed: Vec<Entry>,
     /// Reads that may be answered now.
     pub reads: Vec<RequestId>,
+    /// Changes of members that waited for a leader, and are not proposed now that there is one.
+    pub refused: Vec<(RequestId, ChangeError)>,
     /// What this member has become, if that changed.
     pub look: Option<CoreLook>,
 }
@@ -103,11 +109,12 @@ pub struct Driver<C> {
     applied: u64,
     /// The configuration after each change since the last snapshot, by the index of its entry.
     conf_states: BTreeMap<u64, ConfState>,
-    /// The entry before which no change of members may be proposed: that of the one that is on its way.
-    pending_change: u64,
     ready_reads: Vec<RequestId>,
     /// What other members passed on to be proposed, since the last step.
     passed_on: Vec<Bytes>,
+    /// Changes of members that they passed on and that wait for another one.
+    passed_on_changes: Vec<Entry>,
+    refused: Vec<(RequestId, ChangeError)>,
 }
 
 impl<C: RaftCore> Driver<C> {
@@ -122,9 +129,10 @@ impl<C: RaftCore> Driver<C> {
             given: snapshot.index,
             applied: snapshot.index,
             conf_states: BTreeMap::from([(snapshot.index, snapshot.conf_state.clone())]),
-            pending_change: 0,
             ready_reads: Vec::new(),
             passed_on: Vec::new(),
+            passed_on_changes: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -134,16 +142,6 @@ impl<C: RaftCore> Driver<C> {
         self.proposals.handle_tick();
         let ask = self.reads.handle_tick();
         self.ask_read(ask);
-    }
-
-    /// A message came that was admitted. What the core does not take is gone, as if it had been lost on its way.
-    pub fn handle_message(&mut self, message: Message) {
-        let is_normal = |entry: &Entry| entry.entry_type() == Ok(EntryType::Normal);
-        if message.is(MessageType::Prop) && message.entries.iter().all(is_normal) {
-            self.passed_on.extend(message.entries.into_iter().map(|entry| entry.data));
-            return;
-        }
-        self.core.handle_message(message).ok();
     }
 
     /// This member wants something to be in the log.
@@ -158,29 +156,29 @@ impl<C: RaftCore> Driver<C> {
         self.proposals.insert(request, proposal)
     }
 
-    /// This member wants something to be in the log, and nobody waits for it: if it is lost, that is that.
-    pub fn handle_unattended(&mut self, data: Bytes) {
-        self.passed_on.push(data);
-    }
-
-    /// This member wants to change who is in the group. Its leader alone may, since it alone knows how far the others are.
+    /// This member wants to change who is in the group. Who does not lead judges what it can, and leaves the rest to the leader, from
+    /// whom nothing is heard of a change that he refuses.
     ///
     /// # Errors
     ///
-    /// [`ChangeError`] when it is not safe, or not this member's to say.
+    /// [`ChangeError`] when it is not safe.
     pub fn handle_change(
         &mut self,
         request: RequestId,
         (change, data): (&ConfChangeV2, Proposal),
     ) -> Result<(), ChangeError> {
-        change::check(&self.core.look(), &self.core.progress(), &self.core.conf_state(), change)?;
-        if self.pending_change > self.applied {
-            return Err(ChangeError::OneAtATime);
-        }
+        self.check_change(change)?;
         self.proposals.insert(request, data).map_err(|_| ChangeError::Overloaded)?;
         self.propose_waiting();
-        self.pending_change = self.core.look().last_index;
         Ok(())
+    }
+
+    /// Looks at a change as somebody who leads, or as somebody who passes it on.
+    fn check_change(&self, change: &ConfChangeV2) -> Result<(), ChangeError> {
+        if self.core.has_pending_change() {
+            return Err(ChangeError::OneAtATime);
+        }
+        change::check(&self.core.look(), &self.core.progress(), &self.core.conf_state(), change)
     }
 
     /// This member wants to read what is not stale.
@@ -200,7 +198,7 @@ impl<C: RaftCore> Driver<C> {
         self.reads.remove(request);
     }
 
-    /// The leader is to hand over to another member.
+    /// The leader is to hand over to another member; who does not lead passes it on.
     pub fn handle_transfer(&mut self, to: u64) {
         self.core.transfer_leader(to);
     }
@@ -271,9 +269,10 @@ impl<C: RaftCore> Driver<C> {
         self.propose_waiting();
         let todo = self.core.poll();
         let reads = std::mem::take(&mut self.ready_reads);
+        let refused = std::mem::take(&mut self.refused);
         let Some(todo) = todo else {
-            let is_idle = reads.is_empty() && look.is_none();
-            return (!is_idle).then(|| Step { reads, look, ..Step::default() });
+            let is_idle = reads.is_empty() && refused.is_empty() && look.is_none();
+            return (!is_idle).then(|| Step { reads, refused, look, ..Step::default() });
         };
         // A member that forgets that a change was committed may wait for ever for the vote of one who is gone.
         let is_change = |entry: &Entry| entry.entry_type() != Ok(EntryType::Normal);
@@ -295,6 +294,7 @@ impl<C: RaftCore> Driver<C> {
             messages_after: todo.messages_after,
             committed: todo.committed,
             reads,
+            refused,
             look,
         };
         for (question, index) in todo.read_states {
@@ -337,6 +337,10 @@ impl<C: RaftCore> Driver<C> {
         if of(before) == of(now) {
             return None;
         }
+        if (before.term, before.leader) != (now.term, now.leader) {
+            // Whoever passed them on has given up by the time that they could be passed on again.
+            self.passed_on_changes.clear();
+        }
         if (before.term, before.leader) != (now.term, now.leader) && now.leader != 0 {
             self.proposals.handle_leader();
             let ask = self.reads.handle_leader();
@@ -363,7 +367,17 @@ impl<C: RaftCore> Driver<C> {
             let requests: Vec<RequestId> = waiting.iter().map(|(request, _)| *request).collect();
             let proposed = match waiting[..] {
                 [] => return,
-                [(_, proposal)] => self.core.propose(proposal.entry_type, proposal.data.clone()),
+                [(request, proposal)] => {
+                    // What a leader is to propose may have been taken when there was none, or another one.
+                    if let Err(error) =
+                        change::change_in(proposal).map_or(Ok(()), |change| self.check_change(&change))
+                    {
+                        self.refused.push((request, error));
+                        self.proposals.remove(request);
+                        continue;
+                    }
+                    self.core.propose(proposal.entry_type, proposal.data.clone())
+                }
                 _ => {
                     self.core.propose_all(waiting.iter().map(|(_, proposal)| proposal.data.clone()).collect())
                 }

@@ -30,7 +30,7 @@ pub enum RegistryError {
     /// The change of members is refused by what is known of them.
     #[error("the change of members is refused")]
     Member(#[from] MemberError),
-    /// The change of members is not safe, or not this member's to propose.
+    /// The change of members is not safe.
     #[error("the change of members is not safe now")]
     Change(#[from] ChangeError),
     /// Events of a watch are no longer kept.

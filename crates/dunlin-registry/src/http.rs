@@ -8,7 +8,7 @@
 //! | `DELETE /id` | removes the member for ever | 204 when it is committed |
 //!
 //! A key is the path without its first slash, percent-decoded; an id is a decimal number, or a hexadecimal one after `0x`. What fails says why
-//! in one line: 400 for what is no key, id or URL, 409 for a change of members that is refused, 413 for what is too long, 421 for one that is the leader's to make, 503 for what may
+//! in one line: 400 for what is no key, id or URL, 409 for a change of members that is refused, 413 for what is too long, 503 for what may
 //! succeed later, 504 for what took too long and may have been done, 507 for a full store.
 //!
 //! There is no authentication here: serve it on the loopback, or behind something that has.
@@ -197,7 +197,6 @@ fn refuse(error: &RegistryError) -> Answer {
             StatusCode::PAYLOAD_TOO_LARGE
         }
         RegistryError::Store(_) | RegistryError::Compacted(_) => StatusCode::BAD_REQUEST,
-        RegistryError::Change(ChangeError::NotLeader { .. }) => StatusCode::MISDIRECTED_REQUEST,
         // A moment later a leader knows more, and what is on its way is over.
         RegistryError::Change(
             ChangeError::Overloaded | ChangeError::OneAtATime | ChangeError::Quorum { .. },

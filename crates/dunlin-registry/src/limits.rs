@@ -48,6 +48,15 @@ pub const PROPOSALS_MAX: usize = 16_384;
 /// Bytes of them.
 pub const PROPOSALS_LEN_MAX: usize = 64 * 1024 * 1024;
 
+/// Changes of members that others passed on to a leader and that wait for the one before: more than people ask for at a time.
+pub const PASSED_ON_CHANGES_MAX: usize = 64;
+
+/// Bytes of them.
+pub const PASSED_ON_CHANGES_LEN_MAX: usize = 1024 * 1024;
+
+/// How long it takes until a change is asked for again that met another one on its way.
+pub const CHANGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// Reads of one member that wait.
 pub const READS_MAX: usize = 65_536;
 

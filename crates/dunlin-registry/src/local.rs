@@ -8,11 +8,11 @@ use bytes::Bytes;
 use dunlin_rafthttp::raftpb::{ConfChangeType, EntryType};
 use futures_util::future::BoxFuture;
 use prost::Message as _;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::driver::{Proposal, RequestId, member_change};
+use crate::driver::{ChangeError, Proposal, RequestId, member_change};
 use crate::error::RegistryError;
-use crate::limits::{COMMAND_LEN_MAX, REQUEST_TIMEOUT};
+use crate::limits::{CHANGE_PAUSE, COMMAND_LEN_MAX, REQUEST_TIMEOUT};
 use crate::node::{Done, Input, Shared, State};
 use crate::numbers::Numbers;
 use crate::registry::{Consistency, Registry};
@@ -128,11 +128,12 @@ impl LocalRegistry {
         self.shared.store().members().cloned().collect()
     }
 
-    /// Adds a member that learns, and votes when it is promoted. To be asked of the leader.
+    /// Adds a member that learns, and votes when it is promoted. Any member can be asked for changes of members: one that does not lead
+    /// passes them on, and answers when they are applied here.
     ///
     /// # Errors
     ///
-    /// [`RegistryError`].
+    /// [`RegistryError`]. What only the leader knows against a change that was passed on, it does not say: then the time is over.
     ///
     /// # Cancel safety
     ///
@@ -142,7 +143,7 @@ impl LocalRegistry {
         self.change(ConfChangeType::AddLearnerNode, member.id, context).await
     }
 
-    /// Adds a member that learns, and votes as soon as it has nearly all of the log. To be asked of the leader.
+    /// Adds a member that learns, and votes as soon as it has nearly all of the log.
     ///
     /// # Errors
     ///
@@ -155,7 +156,7 @@ impl LocalRegistry {
         self.add_learner(&Member { wants_vote: true, ..member.clone() }).await
     }
 
-    /// Gives a learner a vote, once it has nearly all of the log. To be asked of the leader.
+    /// Gives a learner a vote, once it has nearly all of the log.
     ///
     /// # Errors
     ///
@@ -168,7 +169,7 @@ impl LocalRegistry {
         self.change(ConfChangeType::AddNode, id, Bytes::new()).await
     }
 
-    /// Removes a member for ever. To be asked of the leader.
+    /// Removes a member for ever.
     ///
     /// # Errors
     ///
@@ -181,7 +182,7 @@ impl LocalRegistry {
         self.change(ConfChangeType::RemoveNode, id, Bytes::new()).await
     }
 
-    /// Says anew what a member is called and where it is. To be asked of the leader.
+    /// Says anew what a member is called and where it is.
     ///
     /// # Errors
     ///
@@ -200,12 +201,26 @@ impl LocalRegistry {
         id: u64,
         context: Bytes,
     ) -> Result<(), RegistryError> {
-        let request = self.next_request();
-        let (change, proposal) = member_change(request, change_type, id, context);
-        self.within_time(self.ask_whether(request, Input::Change(request, change, proposal))).await
+        let mut has_met_another = false;
+        let asking = async {
+            loop {
+                let request = self.next_request();
+                let (change, proposal) = member_change(request, change_type, id, context.clone());
+                match self.ask_whether(request, Input::Change(request, change, proposal)).await {
+                    // Nothing came of it, and the one that is on its way is there soon.
+                    Err(RegistryError::Change(ChangeError::OneAtATime)) => has_met_another = true,
+                    done => return done,
+                }
+                sleep(CHANGE_PAUSE).await;
+            }
+        };
+        match self.within_time(asking).await {
+            Err(RegistryError::TimedOut) if has_met_another => Err(ChangeError::OneAtATime.into()),
+            done => done,
+        }
     }
 
-    /// Asks the leader to hand over to a member. It may not, and says nothing then.
+    /// Has the leader asked to hand over to a member, by whichever member. It may not, and says nothing then.
     ///
     /// # Errors
     ///

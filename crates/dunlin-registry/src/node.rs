@@ -3,17 +3,19 @@
 //! One task owns the [`Driver`] and waits for nobody but its inbox (`node/run.rs`). A thread writes the log (`node/writer.rs`), another
 //! one applies entries to the store (`node/applier.rs`); both take work from bounded queues, and when one is full the driver is not
 //! asked for more. So ticks wait neither for the disk nor for the store. `node/sink.rs` is where the transport's messages come in,
-//! `node/snapshots.rs` keeps the files of snapshots, `node/waiting.rs` knows who waits for what.
+//! `node/snapshots.rs` keeps the files of snapshots, `node/restart.rs` knows what a directory says of its member, `node/waiting.rs` knows who waits for what.
 //!
 //! Invariants: what is acknowledged is synced on a quorum; nothing is sent that has to be on the disk before it is; a disk that fails,
 //! or a core that panics, ends the member and everybody hears of it.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dunlin_rafthttp::limits::SNAPSHOT_BYTES_PER_SEC_MAX_DEFAULT;
 use dunlin_rafthttp::{ClusterId, MemberId, Transport};
 use prost::Message as _;
 use tokio::net::TcpListener;
@@ -28,6 +30,7 @@ use crate::store::{ImageError, Member, Store};
 
 mod applier;
 mod duties;
+mod restart;
 mod run;
 mod sink;
 mod snapshots;
@@ -61,10 +64,12 @@ pub struct NodeConfig {
     pub snapshot_entries: u64,
     /// The log keeps so many entries before a snapshot, for followers that are a little behind.
     pub snapshot_tail: u64,
+    /// Bytes of snapshots that are sent to others each second, all of them together; `None` for no limit.
+    pub snapshot_bytes_per_sec_max: Option<NonZeroU64>,
 }
 
 impl NodeConfig {
-    /// A member with the defaults: ticks of 100 ms, a snapshot every 50,000 entries.
+    /// A member with the defaults: ticks of 100 ms, a snapshot every 50,000 entries, sent with 64 MiB a second.
     #[must_use]
     pub fn new(id: MemberId, cluster: ClusterId, dir: impl Into<PathBuf>) -> Self {
         Self {
@@ -76,6 +81,7 @@ impl NodeConfig {
             seed: fastrand::u64(..),
             snapshot_entries: 50_000,
             snapshot_tail: 5_000,
+            snapshot_bytes_per_sec_max: Some(SNAPSHOT_BYTES_PER_SEC_MAX_DEFAULT),
         }
     }
 }
@@ -87,6 +93,19 @@ pub enum Begin {
     Bootstrap(Vec<Member>),
     /// As somebody whom a group adds that runs already. These are members of it, to be reached before it is known who is.
     Join(Vec<Member>),
+    /// Not at all: it is a member already, and a directory without a log is refused instead of beginning with nothing. What else is
+    /// to be known [`NodeConfig::recover`] finds in the directory.
+    Restart,
+}
+
+impl Begin {
+    /// Members that are said to be there.
+    fn said(&self) -> &[Member] {
+        match self {
+            Self::Bootstrap(members) | Self::Join(members) => members,
+            Self::Restart => &[],
+        }
+    }
 }
 
 /// Why a member does not start.
@@ -100,6 +119,12 @@ pub enum StartError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// There is nobody to start again.
+    #[error("there is no member in {path} to start again", path = path.display())]
+    NoMember {
+        /// The directory.
+        path: PathBuf,
     },
     /// The log's directory cannot be had.
     #[error("cannot have the directory of the log")]
@@ -170,9 +195,9 @@ impl Node {
         listener: impl Into<Option<TcpListener>>,
         set_up: impl FnOnce(dunlin_rafthttp::Builder) -> dunlin_rafthttp::Builder,
     ) -> Result<Self, StartError> {
+        let (log, recovered) = open_log(config, begin)?;
         let snapshots = Snapshots::open(&config.dir.join("snapshots"))
             .map_err(|source| StartError::Directory { path: config.dir.clone(), source })?;
-        let (log, recovered) = open_log(config, begin)?;
         let store = snapshots.load(recovered.snapshot.index)?;
         let core = RaftRs::new(CoreConfig::new(config.id.0, config.seed), recovered.clone())?;
         let driver = Driver::new(core, &recovered.snapshot, fastrand::u64(..));
@@ -187,8 +212,10 @@ impl Node {
             inputs,
             stop: CancellationToken::new(),
         });
-        let builder = Transport::builder(config.id, config.cluster).snapshot_dir(snapshots.dir());
-        let builder = builder.urls(config.urls.iter().map(String::as_str))?;
+        let builder = Transport::builder(config.id, config.cluster)
+            .snapshot_dir(snapshots.dir())
+            .snapshot_bytes_per_sec_max(config.snapshot_bytes_per_sec_max)
+            .urls(config.urls.iter().map(String::as_str))?;
         let sink = Sink::new(shared.clone(), snapshots.clone());
         let transport = set_up(builder).start(sink)?;
         add_peers(&transport, &shared, begin)?;
@@ -249,7 +276,12 @@ impl Drop for Node {
 
 /// The log, with its beginning if it is new.
 fn open_log(config: &NodeConfig, begin: &Begin) -> Result<(Log<FsDisk>, Recovered), StartError> {
-    let disk = FsDisk::open(log_dir(&config.dir))?;
+    let disk = match (restart::disk_of_somebody(&config.dir)?, begin) {
+        (Some(disk), Begin::Bootstrap(_) | Begin::Join(_)) => disk,
+        (Some(disk), Begin::Restart) if Log::identity(&disk)?.is_some() => disk,
+        (None, Begin::Bootstrap(_) | Begin::Join(_)) => FsDisk::open(log_dir(&config.dir))?,
+        (_, Begin::Restart) => return Err(StartError::NoMember { path: config.dir.clone() }),
+    };
     let identity = Identity { cluster_id: config.cluster.0, member_id: config.id.0 };
     let (mut log, found) = Log::open(disk, identity, LogConfig::default())?;
     if let Some(cut) = found.cut {
@@ -275,10 +307,9 @@ fn log_dir(dir: &Path) -> PathBuf {
 
 /// Peers are those of the store, and while it knows none those that were said.
 fn add_peers(transport: &Transport, shared: &Shared, begin: &Begin) -> Result<(), StartError> {
-    let (Begin::Bootstrap(said) | Begin::Join(said)) = begin;
     let store = shared.store();
     let known: Vec<&Member> = store.members().collect();
-    let members = if known.is_empty() { said.iter().collect() } else { known };
+    let members = if known.is_empty() { begin.said().iter().collect() } else { known };
     for member in members.into_iter().filter(|member| member.id != shared.id.0) {
         transport.add_peer(MemberId(member.id), member.urls.iter().map(String::as_str))?;
     }

@@ -135,6 +135,7 @@ impl Member {
                 let is_lost = |change: &AppliedChange| ground.has(Bug::ChangeNotTold) && change.index > 5;
                 let changes = changes.into_iter().filter(|change| !is_lost(change)).collect();
                 running.driver.handle_applied(index, changes);
+                running.take_passed_on_changes(self.id, ground);
                 if is_changed {
                     running.follow_members();
                 }
@@ -142,6 +143,7 @@ impl Member {
             }
             Some(Applied::Installed(snapshot)) => {
                 running.driver.handle_installed(&snapshot);
+                running.take_passed_on_changes(self.id, ground);
                 running.follow_members();
                 running.check_configuration(self.id, ground);
             }

@@ -1,12 +1,10 @@
 //! How a link comes to be, lives, and comes back.
 
-use std::io;
 use std::sync::Arc;
 
-use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
 use super::generated::link_client::LinkClient;
@@ -16,15 +14,15 @@ use crate::config::Timing;
 use crate::core::{Backoff, Pulse};
 use crate::frame::{Alive, Batch, Hello, Ping, Said};
 use crate::host::Host;
-use crate::limits::{FRAME_SESSIONS_MAX, HELLO_TIMEOUT, MESSAGE_LEN_MAX, WINDOW_LEN};
-use crate::net::Network;
+use crate::limits::{FRAME_SESSIONS_MAX, HELLO_TIMEOUT, MESSAGE_LEN_MAX};
+use crate::net::Way;
 
 /// What all links that this node dials share.
 #[derive(Clone)]
 pub(crate) struct Dialer {
     pub(crate) me: Hello,
     pub(crate) timing: Timing,
-    pub(crate) network: Arc<dyn Network>,
+    pub(crate) way: Way,
     pub(crate) host: Arc<dyn Host>,
     pub(crate) stop: CancellationToken,
 }
@@ -118,18 +116,7 @@ async fn connect(
 async fn channel(dialer: &Dialer, peer: &Peer) -> Result<Channel, LinkError> {
     let record = peer.record();
     let url = record.urls.first().ok_or(LinkError::NoAddress)?;
-    let addr = url.split_once("://").map_or(&**url, |(_, addr)| addr).trim_end_matches('/').to_owned();
-    let (network, from) = (dialer.network.clone(), dialer.me.name.clone());
-    let connector = tower::service_fn(move |_: Uri| {
-        let (network, from, addr) = (network.clone(), from.clone(), addr.clone());
-        async move { Ok::<_, io::Error>(TokioIo::new(network.dial(&from, &addr).await?)) }
-    });
-    Endpoint::from_static("http://node")
-        .initial_stream_window_size(WINDOW_LEN)
-        .initial_connection_window_size(WINDOW_LEN)
-        .connect_with_connector(connector)
-        .await
-        .map_err(LinkError::Dial)
+    dialer.way.channel(url).await.map_err(LinkError::Dial)
 }
 
 fn tell_alive(dialer: &Dialer, peer: &Peer, outgoing: &Outgoing) {

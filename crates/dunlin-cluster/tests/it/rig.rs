@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dunlin_cluster::frame::{Answer, Call, Frame, Outcome, Reply, Said};
-use dunlin_cluster::{Accepted, Cluster, ClusterConfig, Host, LinkHandler, MemoryNetwork, Offer, Peer};
+use dunlin_cluster::{
+    Accepted, Cluster, ClusterConfig, Host, LinkHandler, MemoryNetwork, Offer, Peer, StartError,
+};
 use dunlin_registry::MemoryRegistry;
 use tokio::time::{Instant, timeout};
 
@@ -13,13 +15,14 @@ pub(crate) struct Rig {
     pub(crate) registry: MemoryRegistry,
 }
 
+#[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) cluster: Cluster,
     pub(crate) notes: Arc<Notes>,
 }
 
 /// What a node was told, and what it says.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) frames: Mutex<Vec<Said>>,
     pub(crate) forgotten: Mutex<Vec<(u64, Instant)>>,
@@ -81,12 +84,20 @@ impl Rig {
     }
 
     pub(crate) async fn start(&self, config: &ClusterConfig, services: &[&str]) -> Node {
+        self.try_start(config, services).await.unwrap()
+    }
+
+    pub(crate) async fn try_start(
+        &self,
+        config: &ClusterConfig,
+        services: &[&str],
+    ) -> Result<Node, StartError> {
         let notes = Arc::new(Notes::default());
         let services = services.iter().map(|service| (*service).to_owned()).collect();
         let host = Arc::new(EchoHost(notes.clone()));
         let offer = Offer { services, ..Offer::default() };
-        let cluster = Cluster::start(config, offer, host).await.unwrap();
-        Node { cluster, notes }
+        let cluster = Cluster::start(config, offer, host).await?;
+        Ok(Node { cluster, notes })
     }
 }
 

@@ -1,7 +1,9 @@
 //! Snapshots with their databases, from member to member over sockets.
 
+use std::num::NonZeroU64;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use dunlin_rafthttp::raftpb::{Message, MessageType, Snapshot as RaftSnapshot};
 use dunlin_rafthttp::{MemberId, Snapshot, SnapshotStatus, snapshot_file_name};
@@ -118,13 +120,47 @@ async fn a_hundred_megabytes_go_by_while_heartbeats_flow() {
     let mut heartbeats = 0;
     while !arrived.is_finished() {
         sender.transport.send([message(MessageType::Heartbeat)]);
-        let told = tokio::time::timeout(std::time::Duration::from_secs(1), receiver.told.recv()).await;
+        let told = tokio::time::timeout(Duration::from_secs(1), receiver.told.recv()).await;
         let Ok(Some(Told::Message(message))) = told else { panic!("a heartbeat took over a second") };
         heartbeats += usize::from(message.is(MessageType::Heartbeat));
     }
     assert!(arrived.await.unwrap());
     assert!(heartbeats > 10, "{heartbeats} heartbeats beside the snapshot");
     assert_eq!(std::fs::metadata(dir.path().join(snapshot_file_name(7))).unwrap().len(), len);
+}
+
+#[tokio::test]
+async fn a_throttled_snapshot_is_not_given_up_and_messages_to_all_peers_flow_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (rate, socket_timeout) = (NonZeroU64::new(256 * 1024), Duration::from_millis(500));
+    let sender = Member::start_with(1, |builder| {
+        builder.snapshot_bytes_per_sec_max(rate).socket_timeout(socket_timeout)
+    })
+    .await;
+    let receiver =
+        Member::start_with(2, |builder| builder.snapshot_dir(dir.path()).socket_timeout(socket_timeout))
+            .await;
+    let other = Member::start(3).await;
+    let mut others = [receiver, other];
+    for (id, member) in (2..).zip(&others) {
+        sender.transport.add_peer(MemberId(id), [member.url.as_str()]).unwrap();
+        member.transport.add_peer(MemberId(1), [sender.url.as_str()]).unwrap();
+    }
+    until(|| sender.transport.active_peers() == 2).await;
+    let (len, begin) = (256 * 1024, std::time::Instant::now());
+    let sending = sender.transport.clone();
+    let arrived = tokio::spawn(async move { sending.send_snapshot(snapshot(zeroes(len), len)).await });
+    let mut rounds = 0;
+    while !arrived.is_finished() {
+        for (to, member) in (2..).zip(&mut others) {
+            sender.transport.send([Message { to, ..message(MessageType::Heartbeat) }]);
+            member.next_message().await;
+        }
+        rounds += 1;
+    }
+    assert!(arrived.await.unwrap());
+    assert!(begin.elapsed() >= Duration::from_secs(1) - Duration::from_secs(1) / 16);
+    assert!(rounds > 50, "{rounds} heartbeats to each beside the snapshot");
 }
 
 #[tokio::test]

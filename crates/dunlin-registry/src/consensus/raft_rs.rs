@@ -251,6 +251,10 @@ impl RaftCore for RaftRs {
         }
     }
 
+    fn has_pending_change(&self) -> bool {
+        self.node.raft.state == StateRole::Leader && self.node.raft.has_pending_conf()
+    }
+
     fn restored(&self) -> u64 {
         let given = self.node.raft.raft_log.unstable.snapshot.as_ref();
         given.map_or(self.restored, |snapshot| snapshot.get_metadata().index)

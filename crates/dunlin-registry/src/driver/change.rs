@@ -1,24 +1,19 @@
-//! Whether a change of members is safe to propose, by what the leader knows of the others.
+//! Whether a change of members is safe to propose, by what the leader knows of the others. Who does not lead knows the configuration
+//! alone, and refuses by it what its leader would.
 
 use bytes::{Bytes, BytesMut};
 use dunlin_rafthttp::raftpb::{
-    self, ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, EntryType,
+    self, ConfChange, ConfChangeSingle, ConfChangeType, ConfChangeV2, ConfState, Entry, EntryType,
 };
 
 use super::{Proposal, RequestId};
-use crate::consensus::{CoreLook, Progress, Role};
+use crate::consensus::{CoreLook, Progress, Role, change_of};
 use crate::limits::PROMOTE_LAG_MAX;
 
 /// Why a change of members is not proposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChangeError {
-    /// The leader alone may.
-    #[error("this member does not lead; {leader:x} does")]
-    NotLeader {
-        /// Who does; 0 when nobody is known to.
-        leader: u64,
-    },
     /// Another change is on its way.
     #[error("another change of members is on its way")]
     OneAtATime,
@@ -82,6 +77,12 @@ pub fn member_change(
     (change, Proposal { entry_type: EntryType::ConfChange, data, is_repeatable: false })
 }
 
+/// The change of members that is proposed, if it is one.
+pub(super) fn change_in(proposal: &Proposal) -> Option<ConfChangeV2> {
+    let Proposal { entry_type, data, .. } = proposal;
+    change_of(&Entry { entry_type: (*entry_type).into(), data: data.clone(), ..Entry::default() })
+}
+
 /// Looks at a change.
 pub(super) fn check(
     look: &CoreLook,
@@ -89,18 +90,25 @@ pub(super) fn check(
     conf_state: &ConfState,
     change: &ConfChangeV2,
 ) -> Result<(), ChangeError> {
-    if look.role != Role::Leader {
-        return Err(ChangeError::NotLeader { leader: look.leader });
+    // The core takes no step before a change of several steps is over.
+    if !conf_state.voters_outgoing.is_empty() && !change.changes.is_empty() {
+        return Err(ChangeError::OneAtATime);
     }
+    let leads = look.role == Role::Leader;
     let mut voters = conf_state.voters.clone();
     for step in &change.changes {
         let id = step.node_id;
         match step.change_type() {
             Ok(ConfChangeType::AddNode) if !voters.contains(&id) => {
-                check_promotion(look, progress, id)?;
+                if !conf_state.learners.contains(&id) {
+                    return Err(ChangeError::NotLearner { id });
+                }
+                if leads {
+                    check_caught_up(look, progress, id)?;
+                }
                 voters.push(id);
             }
-            Ok(ConfChangeType::RemoveNode | ConfChangeType::AddLearnerNode) => {
+            Ok(ConfChangeType::RemoveNode | ConfChangeType::AddLearnerNode) if voters.contains(&id) => {
                 voters.retain(|voter| *voter != id);
                 if voters.is_empty() {
                     return Err(ChangeError::LastVoter { id });
@@ -110,10 +118,10 @@ pub(super) fn check(
                 }
             }
             // Who is where is nothing that Raft counts; what is unknown is refused by the state machine.
-            Ok(ConfChangeType::AddNode | ConfChangeType::UpdateNode) | Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
-    if voters == conf_state.voters {
+    if voters == conf_state.voters || !leads {
         return Ok(());
     }
     let is_active = |id: &&u64| progress.iter().any(|progress| progress.id == **id && progress.is_active);
@@ -124,11 +132,9 @@ pub(super) fn check(
     Ok(())
 }
 
-fn check_promotion(look: &CoreLook, progress: &[Progress], id: u64) -> Result<(), ChangeError> {
-    let Some(known) = progress.iter().find(|progress| progress.id == id) else {
-        return Err(ChangeError::NotLearner { id });
-    };
-    let (matched, last_index) = (known.matched, look.last_index);
+fn check_caught_up(look: &CoreLook, progress: &[Progress], id: u64) -> Result<(), ChangeError> {
+    let known = progress.iter().find(|progress| progress.id == id);
+    let (matched, last_index) = (known.map_or(0, |known| known.matched), look.last_index);
     // One that was never heard of has nothing, however short the log is.
     if matched == 0 || last_index.saturating_sub(matched) > PROMOTE_LAG_MAX {
         return Err(ChangeError::Behind { id, matched, last_index });

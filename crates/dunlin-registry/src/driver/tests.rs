@@ -8,6 +8,7 @@ use super::*;
 use crate::consensus::{CoreConfig, RaftRs, Recovered, change_of};
 
 mod members;
+mod passed_on;
 
 /// A member with a disk that never fails and a state that is a list.
 struct Member {
@@ -17,6 +18,9 @@ struct Member {
     applied: Vec<Bytes>,
     reads: Vec<RequestId>,
     snapshots_sent: usize,
+    /// What came of requests, and of changes that others passed on.
+    refused: Vec<(RequestId, ChangeError)>,
+    refused_to_others: Vec<PassedOnError>,
 }
 
 struct Group {
@@ -30,7 +34,20 @@ impl Member {
     fn new(id: u64, disk: Recovered) -> Self {
         let core = RaftRs::new(CoreConfig::new(id, 7), disk.clone()).unwrap();
         let driver = Driver::new(core, &disk.snapshot, id << 32);
-        Self { driver, disk, applied: Vec::new(), reads: Vec::new(), snapshots_sent: 0 }
+        Self {
+            driver,
+            disk,
+            applied: Vec::new(),
+            reads: Vec::new(),
+            snapshots_sent: 0,
+            refused: Vec::new(),
+            refused_to_others: Vec::new(),
+        }
+    }
+
+    /// A message comes; the state has nothing against any change of members.
+    fn hear(&mut self, message: Message) {
+        self.refused_to_others.extend(self.driver.handle_message(message, |_| Ok(())).err());
     }
 
     /// Does everything that is to be done, at once; gives what is to be sent.
@@ -56,6 +73,7 @@ impl Member {
             out.extend(step.messages_after);
             self.apply(&step.committed);
             self.reads.extend(step.reads);
+            self.refused.extend(step.refused);
         }
         out
     }
@@ -120,7 +138,7 @@ impl Group {
                 }
                 let Some(member) = self.members.get_mut(&message.to) else { continue };
                 let (from, is_snapshot) = (message.from, message.is(MessageType::Snap));
-                member.driver.handle_message(message);
+                member.hear(message);
                 if is_snapshot {
                     let to = member.driver.look();
                     assert!(to.term > 0);
@@ -266,7 +284,7 @@ fn where_commits_take_long_the_same_is_proposed_less_and_less_often() {
             let term = group.driver(leader).look().term;
             let answer = MessageType::HeartbeatResp.into();
             let alive = Message { msg_type: answer, from, to: leader, term, ..Message::default() };
-            group.driver(leader).handle_message(alive);
+            group.member(leader).hear(alive);
         }
         let last = group.driver(leader).look().last_index;
         if last > before + proposed.len() as u64 {
@@ -313,7 +331,7 @@ fn a_read_waits_until_what_was_committed_before_it_is_applied() {
             group.in_flight.extend(said);
         }
         for message in std::mem::take(&mut group.in_flight) {
-            group.driver(message.to).handle_message(message);
+            group.member(message.to).hear(message);
         }
     }
     let driver = group.driver(follower);
@@ -350,12 +368,16 @@ fn too_many_requests_are_refused_and_those_that_are_over_make_room() {
 }
 
 #[test]
-fn leadership_goes_where_it_is_asked_to() {
-    let (mut group, leader) = Group::led(3);
-    let next = group.others(leader)[1];
-    group.driver(leader).handle_transfer(next);
-    group.tick(3);
-    assert_eq!(group.leaders(), [next]);
+fn leadership_goes_where_it_is_asked_to_whoever_is_asked() {
+    let (mut group, mut leader) = Group::led(3);
+    for asked in [0, 1, 2] {
+        let next = group.others(leader)[1];
+        let asked = [leader, group.others(leader)[0], next][asked];
+        group.driver(asked).handle_transfer(next);
+        group.tick(3);
+        assert_eq!(group.leaders(), [next]);
+        leader = next;
+    }
 }
 
 #[test]

@@ -62,14 +62,26 @@ impl RemoteRegistry {
     ///
     /// [`RemoteError::Url`] and [`RemoteError::Nobody`].
     pub fn new<'a>(urls: impl IntoIterator<Item = &'a str>) -> Result<Self, RemoteError> {
-        let member = |url: &str| {
+        let channel = |url: &str| {
             let endpoint = Endpoint::from_shared(url.to_owned())
                 .map_err(|source| RemoteError::Url { url: url.to_owned(), source })?;
-            let endpoint = endpoint.connect_timeout(REMOTE_PAUSE * 5).tcp_nodelay(true);
-            let client = RegistryClient::new(endpoint.connect_lazy());
-            Ok(client.max_decoding_message_size(MESSAGE_LEN_MAX).max_encoding_message_size(MESSAGE_LEN_MAX))
+            Ok(endpoint.connect_timeout(REMOTE_PAUSE * 5).tcp_nodelay(true).connect_lazy())
         };
-        let members: Arc<[_]> = urls.into_iter().map(member).collect::<Result<_, RemoteError>>()?;
+        Self::over(urls.into_iter().map(channel).collect::<Result<Vec<_>, RemoteError>>()?)
+    }
+
+    /// A client of members that are reached over these channels, one for each: for TLS, and other ways to reach them.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteError::Nobody`].
+    pub fn over(channels: impl IntoIterator<Item = Channel>) -> Result<Self, RemoteError> {
+        let member = |channel| {
+            RegistryClient::new(channel)
+                .max_decoding_message_size(MESSAGE_LEN_MAX)
+                .max_encoding_message_size(MESSAGE_LEN_MAX)
+        };
+        let members: Arc<[_]> = channels.into_iter().map(member).collect();
         if members.is_empty() {
             return Err(RemoteError::Nobody);
         }

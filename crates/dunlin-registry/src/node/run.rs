@@ -181,7 +181,7 @@ impl Runner {
 
     fn handle_input(&mut self, input: Input) {
         match input {
-            Input::Message(message) => self.driver.handle_message(message),
+            Input::Message(message) => self.handle_message(message),
             Input::Unreachable(id) => self.driver.handle_unreachable(id),
             Input::SnapshotSent(id, has_arrived) => self.driver.handle_snapshot_sent(id, has_arrived),
             Input::Propose(request, proposal) => {
@@ -204,6 +204,23 @@ impl Runner {
                 }
             }
             Input::Transfer(to) => self.driver.handle_transfer(to),
+        }
+    }
+
+    fn handle_message(&mut self, message: Message) {
+        let (from, shared) = (message.from, self.shared.clone());
+        // The store is looked at for a change of members alone: whoever applies may have it for a while.
+        let taken = self.driver.handle_message(message, |change| shared.store().check_change(change));
+        if let Err(error) = taken {
+            let why = chain(&error);
+            tracing::warn!(member = %self.shared.id, from, why, "a change that was passed on is not proposed");
+        }
+    }
+
+    /// Changes of others that waited for one that is applied now.
+    fn take_passed_on_changes(&mut self) {
+        if let Some(message) = self.driver.take_passed_on_changes() {
+            self.handle_message(message);
         }
     }
 
@@ -267,6 +284,7 @@ impl Runner {
             Applied::Entries { index, changes } => {
                 let is_changed = !changes.is_empty();
                 self.driver.handle_applied(index, changes);
+                self.take_passed_on_changes();
                 if is_changed {
                     self.follow_members()?;
                 }
@@ -274,6 +292,7 @@ impl Runner {
             Applied::Image(image) => self.write_image(image),
             Applied::Installed(snapshot) => {
                 self.driver.handle_installed(&snapshot);
+                self.take_passed_on_changes();
                 self.follow_members()?;
             }
             Applied::Failed(error) => return Err(End::Failed(chain(&error))),
@@ -358,6 +377,9 @@ impl Runner {
             waiting.tell(request, Done::Readable);
         }
         drop(waiting);
+        for (request, error) in step.refused {
+            self.refuse(request, error.into());
+        }
         if step.number > 0 {
             self.unwritten.push_back((step.number, step.messages_after, step.persist.snapshot.clone()));
             let job = WriteJob::Step { number: step.number, persist: step.persist };

@@ -55,6 +55,16 @@ impl Snapshots {
         if store.applied() == index { Ok(store) } else { Err(ImageError::Checksum) }
     }
 
+    /// A store with the members of a snapshot in it and nothing else. The rest is not looked at: whoever goes on from it reads all.
+    pub(super) fn members(dir: &Path, index: u64) -> Result<Store, StartError> {
+        let path = dir.join(snapshot_file_name(index));
+        let read = || {
+            let file = File::open(&path).map_err(ImageError::Read)?;
+            Store::members_from_image(&mut BufReader::new(file))
+        };
+        read().map_err(|source| StartError::Snapshot { path: path.clone(), source })
+    }
+
     /// That a snapshot can be read, or it is removed.
     pub(super) fn check(&self, index: u64) -> Result<(), ImageError> {
         let checked = self.read(index).map(drop);

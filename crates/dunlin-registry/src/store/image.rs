@@ -160,17 +160,7 @@ impl Store {
     /// [`ImageError`] for the first thing that is wrong.
     pub fn from_image(input: &mut impl Read) -> Result<Self, ImageError> {
         let mut reader = Reader { input, hasher: crc32fast::Hasher::new(), records: 0 };
-        let (first, _) = reader.next()?;
-        let Content::Head(head) = first else { return Err(ImageError::Record { position: 0 }) };
-        if head.version != VERSION {
-            return Err(ImageError::Version { version: head.version });
-        }
-        let mut store = Self {
-            applied: head.applied,
-            revision: head.revision,
-            history: History::after(head.revision),
-            ..Self::new()
-        };
+        let mut store = Self::from_head(&mut reader)?;
         loop {
             let position = reader.records;
             let (content, checksum) = reader.next()?;
@@ -180,6 +170,34 @@ impl Store {
             }
             store.restore(content).ok_or(ImageError::Record { position })?;
         }
+    }
+
+    /// Reads of an image who is in the group, which comes first. Whether the rest of it is as it was written is not known then.
+    pub(crate) fn members_from_image(input: &mut impl Read) -> Result<Self, ImageError> {
+        let mut reader = Reader { input, hasher: crc32fast::Hasher::new(), records: 0 };
+        let mut store = Self::from_head(&mut reader)?;
+        loop {
+            match reader.next()?.0 {
+                Content::Member(member) => store.members.restore(member),
+                Content::Removed(id) => store.members.restore_removed(id),
+                _ => return Ok(store),
+            }
+        }
+    }
+
+    /// An empty store at the place of the image.
+    fn from_head(reader: &mut Reader<'_, impl Read>) -> Result<Self, ImageError> {
+        let (first, _) = reader.next()?;
+        let Content::Head(head) = first else { return Err(ImageError::Record { position: 0 }) };
+        if head.version != VERSION {
+            return Err(ImageError::Version { version: head.version });
+        }
+        Ok(Self {
+            applied: head.applied,
+            revision: head.revision,
+            history: History::after(head.revision),
+            ..Self::new()
+        })
     }
 
     fn restore(&mut self, content: Content) -> Option<()> {

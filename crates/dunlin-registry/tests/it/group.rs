@@ -86,13 +86,23 @@ impl Group {
         self.nodes[place] = Some(self.start(id, &Begin::Join(Vec::new()), listener));
     }
 
+    /// A member runs again that was started by somebody else.
+    pub(crate) fn put_back(&mut self, id: u64, node: Node) {
+        self.nodes[usize::try_from(id).unwrap() - 1] = Some(node);
+    }
+
     /// Adds a member that begins with nothing.
     pub(crate) async fn join(&mut self) -> u64 {
+        let leader = self.leader().await;
+        self.join_through(leader).await
+    }
+
+    /// The same, asked of this member.
+    pub(crate) async fn join_through(&mut self, asked: u64) -> u64 {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let id = self.members.len() as u64 + 1;
         let newcomer = member(id, &listener);
-        let leader = self.leader().await;
-        self.registry(leader).add_member(&newcomer).await.unwrap();
+        self.registry(asked).add_member(&newcomer).await.unwrap();
         let node = self.start(id, &Begin::Join(self.members.clone()), listener);
         self.members.push(newcomer);
         self.nodes.push(Some(node));

@@ -6,5 +6,6 @@ mod group;
 mod grpc;
 mod http;
 mod locks;
+mod restart;
 mod running;
 mod wrong;

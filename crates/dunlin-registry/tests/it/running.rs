@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use dunlin_rafthttp::{Builder, ClusterId, MemberId};
+use dunlin_registry::driver::ChangeError;
 use dunlin_registry::limits::{CLIENTS_MAX, PROPOSALS_MAX};
 use dunlin_registry::log::LogError;
 use dunlin_registry::store::{
-    Compare, Compared, EventKind, KeyRange, Operation, Put, Relation, StoreError, Txn, TxnStep,
+    Compare, Compared, EventKind, KeyRange, Member, MemberError, Operation, Put, Relation, StoreError, Txn,
+    TxnStep,
 };
 use dunlin_registry::{
     Begin, Consistency, Health, Node, NodeConfig, Registry as _, RegistryError, RegistryExt as _, StartError,
@@ -233,12 +235,69 @@ async fn a_newcomer_gets_a_snapshot_where_the_log_is_gone_and_a_restart_goes_on_
 }
 
 #[tokio::test]
-async fn leadership_is_handed_over_when_asked() {
+async fn leadership_is_handed_over_whoever_is_asked() {
+    let group = Group::of(3).await;
+    for place in 0..3 {
+        let leader = group.leader().await;
+        let next = group.others(leader)[1];
+        let asked = [leader, group.others(leader)[0], next][place];
+        until(async || {
+            // One that leads for a moment only may not hand over yet.
+            group.registry(asked).transfer_leadership(next).unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            (group.leader().await == next).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn every_change_of_members_can_be_asked_of_a_follower_which_answers_when_it_has_followed() {
+    let mut group = Group::of(3).await;
+    let leader = group.leader().await;
+    let [asked, other] = group.others(leader)[..] else { panic!() };
+    let registry = group.registry(asked);
+    let newcomer = group.join_through(asked).await;
+    let mut state = group.node(newcomer).state();
+    state.wait_for(|state| state.is_voter).await.unwrap();
+    let find = |id: u64| registry.members().into_iter().find(|member| member.id == id);
+    let renamed = Member { name: "renamed".into(), ..find(newcomer).unwrap() };
+    registry.update_member(&renamed).await.unwrap();
+    assert_eq!(find(newcomer).unwrap().name, "renamed");
+    registry.remove_member(other).await.unwrap();
+    assert_eq!(find(other), None);
+    let again = registry.remove_member(other).await;
+    assert_eq!(again, Err(RegistryError::Member(MemberError::Removed { id: other })));
+    let back = registry.add_learner(&Member { id: other, ..Member::default() }).await;
+    assert_eq!(back, Err(RegistryError::Member(MemberError::Removed { id: other })));
+    let stranger = registry.promote(99).await;
+    assert_eq!(stranger, Err(RegistryError::Change(ChangeError::NotLearner { id: 99 })));
+}
+
+#[tokio::test]
+async fn a_change_that_the_leader_refuses_is_not_said_to_be_done_by_the_follower_that_was_asked() {
     let group = Group::of(3).await;
     let leader = group.leader().await;
-    let next = group.others(leader)[1];
-    group.registry(leader).transfer_leadership(next).unwrap();
-    until(async || (group.leader().await == next).then_some(())).await;
+    let registry = group.registry(group.others(leader)[0]);
+    // Nobody is there, so it never learns.
+    let absent = Member { id: 4, urls: vec!["http://127.0.0.1:1".into()], ..Member::default() };
+    registry.add_learner(&absent).await.unwrap();
+    let short = group.registry(group.others(leader)[0]).with_timeout(Duration::from_millis(500));
+    assert_eq!(short.promote(4).await, Err(RegistryError::TimedOut));
+    assert!(registry.members().iter().any(|member| member.id == 4 && member.is_learner));
+    // The next one is not in its way.
+    registry.remove_member(4).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_leader_a_change_of_members_is_not_said_to_be_done() {
+    let mut group = Group::of(3).await;
+    group.kill(1).await;
+    group.kill(2).await;
+    let mut state = group.node(3).state();
+    state.wait_for(|state| state.leader == 0).await.unwrap();
+    let registry = group.registry(3).with_timeout(Duration::from_millis(300));
+    assert_eq!(registry.remove_member(2).await, Err(RegistryError::NoLeader));
 }
 
 #[tokio::test]

@@ -38,6 +38,9 @@ pub struct GateConfig {
     pub start_timeout: Duration,
     /// How long running requests and services may take when the server stops. Default 10 s.
     pub stop_timeout: Duration,
+    /// Over how long clients are told to go when the server stops, some at a time, so that they do not all come to another one at once;
+    /// at most half of `stop_timeout`. A few hundred go at once. Default 5 s.
+    pub drain_window: Duration,
     /// The longest packet body taken from a client. Default 64 KiB.
     pub packet_body_in_max: usize,
     /// The longest packet body sent. Default and most 16 MiB - 1.
@@ -76,6 +79,7 @@ impl Default for GateConfig {
             linger: Duration::from_secs(2),
             start_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(10),
+            drain_window: Duration::from_secs(5),
             packet_body_in_max: dunlin_wire::PACKET_BODY_LEN_IN_DEFAULT,
             packet_body_out_max: dunlin_wire::PACKET_BODY_LEN_MAX,
             inflated_len_max: dunlin_wire::INFLATED_LEN_MAX_DEFAULT,
@@ -117,6 +121,7 @@ pub(crate) struct Gate {
     pub(crate) handshake_timeout_ms: u64,
     pub(crate) write_timeout_ms: u64,
     pub(crate) linger_ms: u64,
+    pub(crate) drain_window_ms: u64,
     pub(crate) request_timeout: Duration,
     pub(crate) packet_body_in_max: usize,
     pub(crate) packet_body_out_max: usize,
@@ -137,6 +142,7 @@ impl Gate {
             handshake_timeout_ms: ms(config.handshake_timeout),
             write_timeout_ms: ms(config.write_timeout),
             linger_ms: ms(config.linger),
+            drain_window_ms: ms(config.drain_window),
             request_timeout: config.request_timeout,
             packet_body_in_max: config.packet_body_in_max.min(dunlin_wire::PACKET_BODY_LEN_MAX),
             packet_body_out_max: config.packet_body_out_max.min(dunlin_wire::PACKET_BODY_LEN_MAX),

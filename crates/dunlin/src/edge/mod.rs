@@ -9,6 +9,7 @@
 
 mod agent;
 mod calls;
+mod drain;
 mod inbox;
 mod key;
 mod memory;

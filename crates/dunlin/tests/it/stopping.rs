@@ -264,3 +264,36 @@ async fn an_error_body_is_readable_by_a_client_that_takes_compressed_answers() {
     assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["code"], json!(7));
     node.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_clients_is_let_go_in_batches_and_whoever_waits_for_an_answer_has_it() {
+    let gone: Arc<std::sync::Mutex<Vec<Instant>>> = Arc::default();
+    let noted = gone.clone();
+    let app = App::new()
+        .route("Slow.work", || async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok("done")
+        })
+        .on_closed(move |_, _| noted.lock().unwrap().push(Instant::now()));
+    let mut clients = Vec::new();
+    for _ in 0..2_000 {
+        clients.push(app.connect().await.unwrap());
+    }
+    let node = app.local().await.unwrap();
+    let busy = &clients[0];
+    let stop_later = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        node.stop().await
+    };
+    let (answer, stopped) = tokio::join!(busy.request::<String>("Slow.work", ()), stop_later);
+    assert_eq!(answer.unwrap(), "done");
+    assert!(stopped.is_clean);
+    let gone = gone.lock().unwrap();
+    assert_eq!(gone.len(), 2_000);
+    let mut largest = 0;
+    for (at, begin) in gone.iter().enumerate() {
+        let batch = gone[at..].iter().take_while(|when| **when - *begin < Duration::from_millis(90)).count();
+        largest = largest.max(batch);
+    }
+    assert!(largest <= 300, "{largest} went at once");
+}

@@ -98,6 +98,19 @@ impl Lab {
         self.members.values().filter(|member| member.is_running()).map(|member| member.plan.addr).collect()
     }
 
+    /// The first running member of the kind that this one is not of.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub(crate) fn of_other_kind(&self, id: u64) -> Result<u64> {
+        let kind = match self.members.get(&id).map(|member| member.plan.kind) {
+            Some(Kind::Etcd) => Kind::Dunlin,
+            _ => Kind::Etcd,
+        };
+        self.running(kind).next().map(|member| member.plan.id).context("nobody of the other kind runs")
+    }
+
     /// How each running member of etcd's sees the group; `None` when one does not answer, or there is none.
     pub(crate) fn looks(&self) -> Option<Vec<Look>> {
         let look = |member: &Member| {

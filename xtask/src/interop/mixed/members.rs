@@ -38,16 +38,19 @@ pub(crate) fn joins(lab: &mut Lab) -> Result<Seen> {
     }
     let equal = lab.equal()?;
     let count = JOINS.len();
-    let detail =
-        format!("2 of ours from etcd's, 2 of etcd's from ours, snapshots of indexes {indexes:?}; {equal}");
+    let detail = format!(
+        "2 of ours from etcd's, 2 of etcd's from ours, each asked of a follower of the other kind, \
+         snapshots of indexes {indexes:?}; {equal}"
+    );
     Ok(Seen { count: format!("{count}/{count}"), detail })
 }
 
-/// Lets one member join. The index of the snapshot that it got.
+/// Lets one member join, by way of a follower of the other kind. The index of the snapshot that it got.
 fn join(lab: &mut Lab, leader: u64, joiner: u64) -> Result<u64> {
     lab.lead(leader)?;
     let url = lab.member(joiner)?.plan.cluster.last().context("it has no URL")?.clone();
-    lab.ask_until(leader, ("POST", &format!("/{joiner}"), &url), |answer| answer.status == 204)?;
+    let asked = lab.of_other_kind(leader)?;
+    lab.ask_until(asked, ("POST", &format!("/{joiner}"), &url), |answer| answer.status == 204)?;
     lab.member(joiner)?.start()?;
     let index = wait("it has a snapshot", TIME, || {
         lab.member(joiner).and_then(|member| member.snapshots()).ok()?.first().copied()
@@ -93,7 +96,9 @@ fn remove(lab: &mut Lab, leader: u64, removed: u64) -> Result<Duration> {
             answer.map_or(true, |answer| answer.status == 204).then_some(())
         })?;
     } else {
-        lab.ask_until(leader, ("DELETE", &path, ""), |answer| answer.status == 204)?;
+        // The other kind passes it on, unless it is about the only one that could be asked.
+        let asked = lab.of_other_kind(leader).ok().filter(|asked| *asked != removed).unwrap_or(leader);
+        lab.ask_until(asked, ("DELETE", &path, ""), |answer| answer.status == 204)?;
     }
     // Ours proposes again what was lost with a leader.
     let [.., ours] = Lab::first_ids();

@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use self::table::{Slot, Table};
 use super::agent::{Agent, Fx, UserCode};
 use super::calls::Aside;
+use super::drain::Drain;
 use super::net::{Accepted, Conn, Event, Net};
 use super::wheel::{TICK_MS, Tick, Wheel};
 use super::{ShardHandle, SlotKey};
@@ -82,6 +83,8 @@ pub(crate) struct Shop<N: Net> {
     dirty: VecDeque<SlotKey>,
     hot: VecDeque<SlotKey>,
     stop: Option<Instant>,
+    /// How fast connections are told to go then, and those that were not told yet.
+    drain: Option<Box<(Drain, VecDeque<SlotKey>)>>,
 }
 
 impl<N: Net> Shop<N> {
@@ -107,6 +110,7 @@ impl<N: Net> Shop<N> {
             dirty: VecDeque::new(),
             hot: VecDeque::new(),
             stop: None,
+            drain: None,
         }
     }
 
@@ -126,6 +130,7 @@ impl<N: Net> Shop<N> {
         is_any |= self.accept(now, &mut is_more);
         is_any |= self.write_dirty(now);
         is_any |= self.take_ticks(now);
+        self.drain_due(now);
         is_more |= !self.hot.is_empty() || !self.dirty.is_empty() || !self.due.is_empty();
         if self.is_stopped(now) {
             return Ok(Turn::Stopped);
@@ -163,9 +168,26 @@ impl<N: Net> Shop<N> {
         self.net.stop_accepting();
         if self.stop.replace(deadline).is_none() {
             let now = self.now();
-            for key in self.table.keys() {
-                self.step(key, now, |agent, fx| agent.begin_drain(fx));
-            }
+            let leaving: VecDeque<SlotKey> = self.table.keys().into();
+            // Those that are told last still have as long as those that are told first.
+            let time_ms = u64::try_from(deadline.saturating_duration_since(Instant::now()).as_millis());
+            let window_ms = self.shard.app.gate.drain_window_ms.min(time_ms.unwrap_or(u64::MAX) / 2);
+            let drain = Drain::new(now, window_ms, leaving.len());
+            self.drain = Some(Box::new((drain, leaving)));
+            self.drain_due(now);
+        }
+    }
+
+    /// Tells the connections to go whose turn it is, when the shard stops.
+    fn drain_due(&mut self, now: Millis) {
+        let Some(mut draining) = self.drain.take() else { return };
+        let (drain, leaving) = &mut *draining;
+        for _ in 0..drain.due(now) {
+            let Some(key) = leaving.pop_front() else { break };
+            self.step(key, now, |agent, fx| agent.begin_drain(fx));
+        }
+        if !drain.is_over() {
+            self.drain = Some(draining);
         }
     }
 
