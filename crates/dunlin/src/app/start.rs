@@ -89,7 +89,8 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
     shared.cluster.set(host.clone()).ok();
     if let Some(config) = cluster {
         let offer = offer(&router.infos(), !with_sockets || !listens.is_empty());
-        if let Err(error) = join(&config, offer, &host, &shared).await {
+        // Boxed, since it is much and most applications stand alone.
+        if let Err(error) = Box::pin(join(&config, offer, &host, &shared)).await {
             let deadline = deadline_in(stop_timeout);
             lifecycle.before_shutdown(deadline).await;
             lifecycle.shutdown(deadline).await;
