@@ -5,7 +5,7 @@
 //! are only run, in bounded time, and counted. Read next: `interop/drivers.rs`.
 //!
 //! `raft` lets a member of ours and one of etcd's send each other messages: `interop/raft.rs`. `mixed` makes whole groups of
-//! both: `interop/mixed.rs`.
+//! both: `interop/mixed.rs`. `registry` makes the claims about registries of a cluster of etcd's servers: `interop/registry.rs`.
 
 use anyhow::Result;
 
@@ -13,6 +13,7 @@ mod drivers;
 mod etcd;
 mod mixed;
 mod raft;
+mod registry;
 mod server;
 
 use crate::programs::{build, root};
@@ -28,6 +29,8 @@ pub(crate) enum Interop {
     Raft(raft::RaftArgs),
     /// Lets groups of two members of etcd's parts and one of ours lead, write, die, join and leave.
     Mixed(mixed::MixedArgs),
+    /// Makes the claims about registries of three servers of etcd's, of which some die.
+    Registry(registry::RegistryArgs),
 }
 
 /// What `interop clients` can be told.
@@ -55,6 +58,7 @@ impl Interop {
             Self::Clients(args) => clients(args),
             Self::Raft(args) => raft::run(args),
             Self::Mixed(args) => mixed::run(args),
+            Self::Registry(args) => registry::run(args),
         }
     }
 }

@@ -321,6 +321,9 @@ async fn a_stopped_member_answers_everybody_who_waits() {
     group.kill(3).await;
     assert_eq!(waiting.await.unwrap(), Err(RegistryError::Stopped));
     assert_eq!(registry.put("key", "", 0).await, Err(RegistryError::Stopped));
+    // What it has is never fresh again, so whoever asks from afar has to go elsewhere.
+    assert_eq!(registry.get("key", Consistency::Stale).await, Err(RegistryError::Stopped));
+    assert_eq!(registry.watch(KeyRange::all(), 0).await.unwrap_err(), RegistryError::Stopped);
 }
 
 #[tokio::test]

@@ -89,7 +89,8 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
     shared.cluster.set(host.clone()).ok();
     if let Some(config) = cluster {
         let offer = offer(&router.infos(), !with_sockets || !listens.is_empty());
-        if let Err(error) = join(&config, offer, &host, &shared).await {
+        // Boxed, since it is much and most applications stand alone.
+        if let Err(error) = Box::pin(join(&config, offer, &host, &shared)).await {
             let deadline = deadline_in(stop_timeout);
             lifecycle.before_shutdown(deadline).await;
             lifecycle.shutdown(deadline).await;
@@ -98,6 +99,7 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
     }
     let (ended_sink, ended) = watch::channel(0);
     let ended_sink = Arc::new(ended_sink);
+    let router = host.dispatching(router);
     let handles = shard_handles(&shared, &router);
     let (shards, connector) = if with_sockets {
         match run_threads(handles, bound, &gate, &ended_sink).await {
