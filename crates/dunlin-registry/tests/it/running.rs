@@ -344,3 +344,16 @@ async fn a_directory_of_another_member_or_in_use_is_refused() {
         assert!(matches!(refused, Err(StartError::Log(LogError::OtherIdentity { .. }))), "{refused:?}");
     }
 }
+
+#[tokio::test]
+async fn a_leader_that_stops_hands_over_so_that_nobody_waits_for_an_election() {
+    // An election without a word takes ten ticks at least: two seconds here.
+    let mut group = Group::with(3, |config| config.tick = Duration::from_millis(200)).await;
+    let leader = group.leader().await;
+    let alive = group.others(leader)[0];
+    group.registry(alive).put("before", "1", 0).await.unwrap();
+    let begin = std::time::Instant::now();
+    group.kill(leader).await;
+    group.registry(alive).put("after", "2", 0).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_millis(1_800), "{:?}", begin.elapsed());
+}
