@@ -1,10 +1,9 @@
 //! Key-value stores under load: the registry beside etcd, three members of each, asked over gRPC by the same generator.
 //!
-//! - `registry/clients.rs`: one trait, and what each side's client does. `registry/etcd.rs`: as much of etcd's messages as that takes.
+//! - `registry/clients.rs`: one trait, and what each side's client does.
 //! - `registry/requests.rs`: puts and gets. `registry/watches.rs`: many watchers of one key.
 
 pub mod clients;
-pub mod etcd;
 pub mod requests;
 pub mod watches;
 

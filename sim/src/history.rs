@@ -120,15 +120,21 @@ pub(crate) fn judge(acts: &[Act]) -> Result<(), Wrong> {
         });
     }
     for (key, history) in keys {
-        let verdict = match check_operations_timeout(&history, TIME_MAX) {
-            CheckResult::Ok => continue,
-            CheckResult::Illegal => "no order explains",
-            CheckResult::Unknown => "it took too long to explain",
-        };
-        let text = format!("{verdict} the {} acts on key {key}", history.len());
-        return Err(Wrong { checker: "linearizable", text });
+        explain(&history).map_err(|why| {
+            let text = format!("{why} the {} acts on key {key}", history.len());
+            Wrong { checker: "linearizable", text }
+        })?;
     }
     Ok(())
+}
+
+/// Looks for an order that explains one history, and says how it looks when there is none.
+pub(crate) fn explain<M: Model>(history: &[Operation<M>]) -> Result<(), &'static str> {
+    match check_operations_timeout(history, TIME_MAX) {
+        CheckResult::Ok => Ok(()),
+        CheckResult::Illegal => Err("no order explains"),
+        CheckResult::Unknown => Err("it took too long to explain"),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! - `plan.rs`: what is drawn. `ground.rs`: time, queue, network. `world.rs`: the loop, the faults and the verdict.
 //! - `member.rs`, `writer.rs`, `snapshots.rs`, `core.rs`, `disk.rs`: a member.
 //! - `client.rs`, `watcher.rs`: who uses it. `checker.rs`, `history.rs`: what must hold.
+//! - `registers.rs`: the same judgement of what clients of real members saw.
 //! - `bug.rs`, `catalogue.rs`: bugs that must be found, and whether they are.
 
 mod bug;
@@ -19,6 +20,7 @@ mod ground;
 mod history;
 mod member;
 mod plan;
+mod registers;
 mod snapshots;
 mod watcher;
 mod world;
@@ -26,4 +28,5 @@ mod writer;
 
 pub use bug::Bug;
 pub use catalogue::{Found, find};
+pub use registers::{Judged, judge_registers};
 pub use world::{Keep, Report, run};

@@ -1,10 +1,13 @@
 //! The simulation on the command line: some seeds, one seed with its trace, or the catalogue of bugs. `cargo xtask sim` runs it.
+//! `cargo xtask faults` has it judge what clients of real members saw.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use clap::Parser;
-use dunlin_sim::{Bug, Keep, Report, find, run};
+use dunlin_sim::{Bug, Judged, Keep, Report, find, judge_registers, run};
 
 /// How long a bug is looked for.
 const BUG_TIME_MAX: Duration = Duration::from_secs(30);
@@ -27,6 +30,9 @@ struct Arguments {
     /// Looks for each bug of the catalogue.
     #[arg(long)]
     catalogue: bool,
+    /// Runs nothing, and judges what clients of real members saw, as it stands in this file.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seeds", "from", "seed", "bug", "catalogue"])]
+    judge: Option<PathBuf>,
 }
 
 fn bug_named(name: &str) -> Result<Bug, String> {
@@ -39,6 +45,7 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|_| {}));
     let arguments = Arguments::parse();
     let is_well = match arguments {
+        Arguments { judge: Some(file), .. } => judge(&file),
         Arguments { catalogue: true, from, .. } => run_catalogue(from),
         Arguments { seed: Some(seed), bug, .. } => replay(seed, bug),
         Arguments { from, seeds, bug, .. } => run_seeds(from..from.saturating_add(seeds), bug),
@@ -95,6 +102,23 @@ fn print_wrong(report: &Report, bug: Option<Bug>) {
     }
     let bug = bug.map_or_else(String::new, |bug| format!(" --bug {}", bug.name()));
     println!("to see all of it: cargo xtask sim --seed {}{bug}", report.seed);
+}
+
+#[expect(clippy::print_stdout, reason = "it is the output of this program")]
+fn judge(file: &Path) -> bool {
+    let read = || std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+    match read().and_then(|text| judge_registers(&text)) {
+        Ok(Judged { keys, acts, open, open_done, .. }) => {
+            println!(
+                "{acts} acts on {keys} keys linearizable; {open} puts without an answer, {open_done} of them done"
+            );
+            true
+        }
+        Err(error) => {
+            println!("{error:#}");
+            false
+        }
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "it is the output of this program")]

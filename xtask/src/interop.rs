@@ -5,27 +5,22 @@
 //! are only run, in bounded time, and counted. Read next: `interop/drivers.rs`.
 //!
 //! `raft` lets a member of ours and one of etcd's send each other messages: `interop/raft.rs`. `mixed` makes whole groups of
-//! both: `interop/mixed.rs`. `nano` makes clusters of Go's nano and ours: `interop/nano.rs`.
+//! both: `interop/mixed.rs`. `registry` makes the claims about registries of a cluster of etcd's servers: `interop/registry.rs`. `nano` makes
+//! clusters of Go's nano and ours: `interop/nano.rs`.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
 mod drivers;
 mod etcd;
 mod mixed;
 mod nano;
-mod process;
 mod raft;
+mod registry;
 mod server;
-mod table;
 
+use crate::programs::{build, root};
+use crate::table::Table;
 use server::Server;
-use table::{Outcome, Row, Table};
-
-/// How long building a program may take on a cold machine.
-const BUILD_TIME: Duration = Duration::from_secs(1200);
 
 /// Which interop run to make.
 #[derive(Debug, clap::Subcommand)]
@@ -36,6 +31,8 @@ pub(crate) enum Interop {
     Raft(raft::RaftArgs),
     /// Lets groups of two members of etcd's parts and one of ours lead, write, die, join and leave.
     Mixed(mixed::MixedArgs),
+    /// Makes the claims about registries of three servers of etcd's, of which some die.
+    Registry(registry::RegistryArgs),
     /// Lets nodes of Go's nano and ours be one cluster.
     Nano(nano::NanoArgs),
 }
@@ -65,6 +62,7 @@ impl Interop {
             Self::Clients(args) => clients(args),
             Self::Raft(args) => raft::run(args),
             Self::Mixed(args) => mixed::run(args),
+            Self::Registry(args) => registry::run(args),
             Self::Nano(args) => nano::run(args),
         }
     }
@@ -85,46 +83,5 @@ fn clients(args: &ClientsArgs) -> Result<()> {
     table.rows.extend(golden);
     table.print();
     drop(server);
-    verdict(&table.rows, args.allow_missing)
-}
-
-fn verdict(rows: &[Row], allows_missing: bool) -> Result<()> {
-    let cells = || rows.iter().flat_map(|row| &row.cells);
-    let failed = cells().filter(|cell| matches!(cell.outcome, Outcome::Failed(_))).count();
-    let missing = rows.iter().filter(|row| row.missing.is_some()).count();
-    if failed > 0 {
-        bail!("{failed} claims do not hold");
-    }
-    if missing > 0 && !allows_missing {
-        bail!("{missing} rows were not run; say --allow-missing where that is no failure");
-    }
-    if rows.iter().all(|row| row.missing.is_some()) && !allows_missing {
-        bail!("nothing was run");
-    }
-    Ok(())
-}
-
-/// The folder of the workspace.
-fn root() -> Result<PathBuf> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(manifest.parent().context("xtask lies in the workspace")?.to_owned())
-}
-
-/// Builds a program that is under test, an `--example` or a `--bin`, and says where it is.
-fn build(root: &Path, package: &str, (kind, name): (&str, &str)) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = std::process::Command::new(cargo);
-    command.current_dir(root);
-    command.args(["build", "--package", package, kind, name]);
-    command.args(["--message-format", "json-render-diagnostics"]);
-    let built = process::run(command, BUILD_TIME).with_context(|| format!("cannot build {name}"))?;
-    if !built.is_success {
-        bail!("{name} does not build:\n{}", built.stderr);
-    }
-    let messages =
-        built.stdout.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut programs = messages.filter(|message| message["target"]["name"] == name);
-    let program = programs.next_back();
-    let executable = program.as_ref().and_then(|message| message["executable"].as_str());
-    Ok(executable.with_context(|| format!("cargo does not name {name}"))?.into())
+    table.verdict(args.allow_missing)
 }

@@ -2,10 +2,17 @@
 
 mod addrs;
 mod bench;
+mod faults;
 mod golden;
+mod http;
 mod interop;
+mod member;
+mod process;
+mod programs;
 mod sim;
+mod table;
 mod tidy;
+mod wait;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -22,6 +29,8 @@ struct Arguments {
 enum Chore {
     /// Measure beside the peers.
     Bench(bench::BenchArguments),
+    /// Let things happen to three members of the registry, and look whether they keep what they promise.
+    Faults(faults::FaultsArguments),
     /// Let clients that other people wrote talk to a gate of ours.
     #[command(subcommand)]
     Interop(interop::Interop),
@@ -34,6 +43,7 @@ enum Chore {
 fn main() -> Result<()> {
     match Arguments::parse().chore {
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Faults(arguments) => faults::run(&arguments),
         Chore::Interop(interop) => interop.run(),
         Chore::Sim(arguments) => sim::run(&arguments),
         Chore::Tidy => tidy::run(),

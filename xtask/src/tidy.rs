@@ -5,7 +5,7 @@
 //! anything. Read next: `tidy/sources.rs`, what a source file must be.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -16,6 +16,7 @@ mod crates;
 mod documents;
 mod sources;
 
+use crate::programs::root;
 use allowances::Allowances;
 
 /// Where long files are excused, each with its reason.
@@ -120,10 +121,4 @@ fn read(root: &Path, path: &str) -> Result<Option<Source>> {
     }
     let bytes = std::fs::read(&whole).with_context(|| format!("cannot read {path}"))?;
     Ok(Some(Source { path: path.to_owned(), text: String::from_utf8(bytes).unwrap_or_default() }))
-}
-
-/// The folder of the workspace.
-fn root() -> Result<PathBuf> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    Ok(manifest.parent().context("xtask lies in the workspace")?.to_owned())
 }

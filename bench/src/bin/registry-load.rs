@@ -3,9 +3,9 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand, ValueEnum};
 use dunlin_bench::registry::clients::{Client, Dunlin};
-use dunlin_bench::registry::etcd::Etcd;
 use dunlin_bench::registry::{Target, requests, watches};
 use dunlin_bench::report::{Report, print_within};
+use dunlin_etcd::client::Etcd;
 
 #[derive(Debug, Parser)]
 struct Arguments {

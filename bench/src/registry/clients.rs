@@ -3,12 +3,13 @@
 use std::future::Future;
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use dunlin_etcd::client::Etcd;
+use dunlin_etcd::messages::{PutRequest, RangeRequest, WatchCreateRequest, WatchResponse};
 use dunlin_registry::grpc::RemoteRegistry;
 use dunlin_registry::store::KeyRange;
 use dunlin_registry::{Consistency, Registry as _, RegistryExt as _};
 use tonic::transport::{Channel, Endpoint};
-
-use super::etcd::{Etcd, PutRequest, RangeRequest, WatchResponse};
 
 /// One client of a store, with a connection of its own.
 pub trait Client: Send + Sized + 'static {
@@ -81,16 +82,21 @@ impl Client for Etcd {
     }
 
     async fn put(&mut self, key: String, value: Vec<u8>) -> Result<()> {
-        Ok(Self::put(self, PutRequest { key: key.into(), value }).await?)
+        // What was there before is not asked for, which a registry of ours has to.
+        let request = PutRequest { key: key.into(), value: value.into(), ..PutRequest::default() };
+        Self::put(self, request).await?;
+        Ok(())
     }
 
     async fn get(&mut self, key: String, is_stale: bool) -> Result<usize> {
-        let response = self.range(RangeRequest { key: key.into(), serializable: is_stale }).await?;
+        let request = RangeRequest { key: key.into(), serializable: is_stale, ..RangeRequest::default() };
+        let response = self.range(request).await?;
         Ok(response.kvs.first().context("there is no such key")?.value.len())
     }
 
     async fn watch(&mut self, key: String) -> Result<EtcdWatch> {
-        let mut stream = Self::watch(self, key.into()).await?;
+        let create = WatchCreateRequest { key: key.into(), ..WatchCreateRequest::default() };
+        let mut stream = Self::watch(self, create).await?;
         match stream.message().await? {
             Some(first) if first.created => Ok(EtcdWatch { stream, values: Vec::new() }),
             _ => bail!("the watch did not begin"),
@@ -102,7 +108,7 @@ impl Client for Etcd {
 #[derive(Debug)]
 pub struct EtcdWatch {
     stream: tonic::Streaming<WatchResponse>,
-    values: Vec<Vec<u8>>,
+    values: Vec<Bytes>,
 }
 
 impl Watch for EtcdWatch {
@@ -112,6 +118,6 @@ impl Watch for EtcdWatch {
             self.values =
                 response.events.into_iter().rev().filter_map(|event| Some(event.kv?.value)).collect();
         }
-        self.values.pop().context("an event without a value")
+        Ok(self.values.pop().context("an event without a value")?.to_vec())
     }
 }

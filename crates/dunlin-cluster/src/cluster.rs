@@ -178,7 +178,7 @@ impl Cluster {
     /// As when it fails.
     pub async fn drain(&self) -> Result<(), RegistryError> {
         if let Some(voter) = &self.voter {
-            hand_over(voter);
+            voter.hand_over().await;
         }
         match &*self.announced.lock().await {
             Some(announced) => announced.change(|record| record.set_state(NodeState::Draining)).await,
@@ -323,16 +323,6 @@ async fn wait_for_links(directory: &RwLock<Directory>) {
     let all = futures_util::future::join_all(peers.iter().map(|peer| peer.wait_up()));
     if timeout(FIRST_LINKS_TIMEOUT, all).await.is_err() {
         tracing::warn!("not all nodes that the registry knows are reached");
-    }
-}
-
-fn hand_over(voter: &Voter) {
-    let registry = voter.registry();
-    let (me, state) = (registry.member_id(), registry.state());
-    let other = registry.members().into_iter().find(|member| member.id != me && !member.is_learner);
-    if let (true, Some(other)) = (state.leader == me, other) {
-        // One that has stopped leads no more.
-        registry.transfer_leadership(other.id).ok();
     }
 }
 

@@ -29,8 +29,11 @@ pub struct CoreConfig {
     pub id: u64,
     /// Ticks from one heartbeat to the next.
     pub heartbeat_ticks: usize,
-    /// Ticks without a leader after which an election is held, at least; at most twice as many.
+    /// Ticks without a leader after which an election is held, at least.
     pub election_ticks: usize,
+    /// Less than so many ticks may be drawn beyond that. Few: the group is without a leader for less long. Many: two members hold elections
+    /// at once less often.
+    pub election_spread_ticks: usize,
     /// What the election timeouts are drawn from. Members of one group have different ones.
     pub seed: u64,
     /// Entries that an append carries, in bytes.
@@ -44,13 +47,14 @@ pub struct CoreConfig {
 }
 
 impl CoreConfig {
-    /// A member with the defaults: 10 ticks for an election, one for a heartbeat.
+    /// A member with the defaults: 10 to 14 ticks for an election, one for a heartbeat.
     #[must_use]
     pub const fn new(id: u64, seed: u64) -> Self {
         Self {
             id,
             heartbeat_ticks: 1,
             election_ticks: 10,
+            election_spread_ticks: 5,
             seed,
             append_len_max: 1024 * 1024,
             appends_in_flight_max: 256,

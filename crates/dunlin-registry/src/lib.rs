@@ -9,9 +9,12 @@
 //! - [`log`]: the log on a disk.
 //! - `node`: what runs, in tasks and threads. `registry`: what programs use, as a trait; `local`: a member's own, `memory`: a process's alone,
 //!   [`grpc`]: from afar. [`http`]: four routes. `lock`: locks. [`nodes`]: who is in a cluster.
+//! - `conformance`: what every registry must do, as claims that tests make; with the feature of that name.
 //! - [`limits`]: every bound with its reason.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod consensus;
 pub mod driver;
 mod error;

@@ -84,6 +84,9 @@ pub const DISK_FULL_PAUSE: std::time::Duration = std::time::Duration::from_milli
 /// How long a stop waits for tasks that were told to end.
 pub const STOP_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// How long a leader that stops waits until another member leads.
+pub const HAND_OVER_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Bytes of a command: a transaction with some values of full length.
 pub const COMMAND_LEN_MAX: usize = 8 * 1024 * 1024;
 

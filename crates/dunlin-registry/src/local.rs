@@ -229,6 +229,11 @@ impl LocalRegistry {
         self.tell(Input::Transfer(to))
     }
 
+    /// What a member has that has stopped is never fresh again.
+    fn check_running(&self) -> Result<(), RegistryError> {
+        if self.shared.stop.is_cancelled() { Err(RegistryError::Stopped) } else { Ok(()) }
+    }
+
     fn next_request(&self) -> RequestId {
         self.requests.fetch_add(1, Ordering::Relaxed)
     }
@@ -290,13 +295,16 @@ impl Registry for LocalRegistry {
             if consistency == Consistency::Linearizable {
                 self.wait_readable().await?;
             }
+            self.check_running()?;
             let store = self.shared.store();
             Ok((store.range(&range, limit), store.revision()))
         })
     }
 
     fn watch(&self, range: KeyRange, from_revision: u64) -> BoxFuture<'_, Result<Watch, RegistryError>> {
-        Box::pin(std::future::ready(Ok(LocalSource::watch(self.shared.clone(), range, from_revision))))
+        let begun = self.check_running();
+        let watch = begun.map(|()| LocalSource::watch(self.shared.clone(), range, from_revision));
+        Box::pin(std::future::ready(watch))
     }
 }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::consensus::{CoreConfig, CoreError, RaftRs, Recovered};
 use crate::driver::Driver;
-use crate::limits::{INBOX_MAX, STOP_TIMEOUT};
+use crate::limits::{HAND_OVER_TIMEOUT, INBOX_MAX, STOP_TIMEOUT};
 use crate::log::{Batch, DirectoryError, FsDisk, Identity, Log, LogConfig, LogError};
 use crate::store::{ImageError, Member, Store};
 
@@ -56,7 +56,7 @@ pub struct NodeConfig {
     pub dir: PathBuf,
     /// Where other members reach it.
     pub urls: Vec<String>,
-    /// How long a tick is: a heartbeat comes with each, an election after ten to twenty without.
+    /// How long a tick is: a heartbeat comes with each, an election after ten to fifteen without.
     pub tick: Duration,
     /// What election timeouts are drawn from.
     pub seed: u64,
@@ -249,17 +249,33 @@ impl Node {
         self.shared.state.subscribe()
     }
 
-    /// Stops it. What is on the disk is what it goes on from.
+    /// Stops it. What is on the disk is what it goes on from. A leader hands over first, so that the others need not wait for an election.
     ///
     /// # Cancel safety
     ///
     /// What was begun goes on.
     pub async fn stop(&self) {
+        self.hand_over().await;
         self.shared.stop.cancel();
         self.transport.stop().await;
         if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!("the member stopped before all of its tasks had");
         }
+    }
+
+    /// Lets another voter lead, if this member does, and waits shortly until one does.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the leadership to its fate.
+    pub async fn hand_over(&self) {
+        let (me, mut state) = (self.shared.id.0, self.state());
+        let is_over = |state: &State| state.leader != me || matches!(state.health, Health::Stopped(_));
+        if is_over(&state.borrow()) || self.shared.inputs.try_send(Input::HandOver).is_err() {
+            return;
+        }
+        // Alone there is nobody to lead; it stops all the same.
+        tokio::time::timeout(HAND_OVER_TIMEOUT, state.wait_for(is_over)).await.ok();
     }
 
     /// Stops it without waiting for anything.

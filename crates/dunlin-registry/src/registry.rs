@@ -35,6 +35,14 @@ pub enum Consistency {
 ///
 /// Every request has a time after which it is given up, which the implementation is made with. A command whose outcome is not known
 /// then may be done all the same, once.
+///
+/// What every implementation must do is claimed in the module `conformance`, with the feature of that name, and one function makes all
+/// claims about any of them. What it leaves open, programs must not count on:
+///
+/// - Each change has a revision above 0 and above those before it. Where they begin, and by how much they grow, is open; others who share the
+///   store make them grow too.
+/// - A lease lives for its time, and perhaps for a few seconds more. An id of the caller's own for it is from 1 on and below 2^63.
+/// - A transaction that puts a key twice, or puts one that it also deletes, may be refused.
 pub trait Registry: fmt::Debug + Send + Sync + 'static {
     /// Does something, once however often it has to be sent.
     ///
@@ -63,7 +71,9 @@ pub trait Registry: fmt::Debug + Send + Sync + 'static {
         consistency: Consistency,
     ) -> BoxFuture<'_, Result<(RangeAnswer, u64), RegistryError>>;
 
-    /// The events of these keys from a revision on, the next one that comes if it is 0. When this returns, the watch has begun.
+    /// The events of these keys from a revision on. When this returns, the watch has begun. From 0 it begins with what whoever is asked has
+    /// not heard of yet, which may have been answered a moment before: who wants nothing twice reads the keys first, and watches from the
+    /// revision after that of the read.
     ///
     /// # Errors
     ///

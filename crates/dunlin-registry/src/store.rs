@@ -3,7 +3,7 @@
 //! It knows no clock, no disk and no Raft. What it is asked to do it does at once, in the order of the log; what depends on time
 //! (when a lease is over) comes as a command like any other. Each command that changes a key makes one revision.
 //!
-//! - `store/command.rs`: commands and their answers.
+//! - `store/command.rs`: commands and their answers. `store/check.rs`: which are within the limits.
 //! - `store/keys.rs`: the keys, their values, and what they take.
 //! - `store/txn.rs`: transactions.
 //! - `store/lease.rs`: which keys go with which lease.
@@ -15,6 +15,7 @@
 //! Invariants: two stores that applied the same commands are equal, and so are their answers; a command that is refused has changed
 //! nothing but what is remembered of its client; revisions never go back; nothing grows beyond its limit.
 
+mod check;
 mod client;
 mod command;
 mod error;
@@ -123,6 +124,7 @@ impl Store {
     }
 
     fn operate(&mut self, index: u64, operation: &Operation) -> Result<Option<Answer>, StoreError> {
+        operation.check()?;
         let answer = match operation {
             Operation::Put(put) => {
                 self.check_put(put, 0)?;
@@ -150,9 +152,9 @@ impl Store {
         Ok(Some(answer))
     }
 
-    /// Whether a put may be done, after others of the same transaction that take `more` bytes.
+    /// Whether there is what a put needs, after others of the same transaction that take `more` bytes; how many it takes.
     fn check_put(&self, put: &Put, more: usize) -> Result<usize, StoreError> {
-        let needed = Keys::check(put)?;
+        let needed = Keys::needed(put);
         if put.lease != 0 && !self.leases.is_known(put.lease) {
             return Err(StoreError::LeaseUnknown { lease: put.lease });
         }

@@ -51,6 +51,7 @@
 #[doc = include_str!("../../../README.md")]
 #[doc = include_str!("../../../docs/services.md")]
 #[doc = include_str!("../../../docs/limits.md")]
+#[doc = include_str!("../../../docs/clusters.md")]
 mod pages {}
 
 // The macros name this crate by its name, inside of it too.

@@ -69,6 +69,8 @@ impl Member {
         let plan = &ground.plan;
         let config = CoreConfig {
             election_ticks: plan.election_ticks,
+            // More than members have: their elections meet less often, and what goes wrong without a leader has more time to.
+            election_spread_ticks: plan.election_ticks,
             append_len_max: plan.append_len_max,
             appends_in_flight_max: plan.appends_in_flight_max,
             committed_len_max: plan.committed_len_max,

@@ -11,10 +11,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use super::process;
 use super::server::{NAMES, Server};
-use super::table::{Cell, Outcome, Row};
 use crate::golden::{Script, player};
+use crate::process;
+use crate::table::{Cell, Outcome, Row};
 
 /// How long fetching and building a client may take.
 const PREPARE_TIME: Duration = Duration::from_secs(300);

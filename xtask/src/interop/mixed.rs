@@ -8,7 +8,7 @@
 //! - `mixed/lives.rs`: what must hold when they die, or stand still.
 //! - `mixed/members.rs`: what must hold when they join and leave.
 //! - `mixed/equal.rs`: whether all have the same, and all that was acknowledged.
-//! - `mixed/lab.rs`, `mixed/member.rs`, `mixed/ledger.rs`, `mixed/http.rs`: what claims are made of.
+//! - `mixed/lab.rs`, `mixed/ledger.rs`: what claims are made of, besides members and their clients in `member.rs` and `http.rs`.
 
 use std::fs;
 use std::path::Path;
@@ -16,16 +16,14 @@ use std::path::Path;
 use anyhow::{Result, anyhow, ensure};
 
 use super::etcd::{Etcd, FOLDERS};
-use super::table::{Cell, Row, Seen, Table};
-use super::{build, root, verdict};
+use crate::programs::{build, root};
+use crate::table::{Cell, Row, Seen, Table};
 
 mod claims;
 mod equal;
-mod http;
 mod lab;
 mod ledger;
 mod lives;
-mod member;
 mod members;
 
 use lab::Lab;
@@ -80,7 +78,7 @@ pub(crate) fn run(args: &MixedArgs) -> Result<()> {
     ensure!(!rows.is_empty(), "no version of etcd begins so");
     let table = Table { heads: ["two members", "and one"], rows };
     table.print();
-    verdict(&table.rows, args.allow_missing)?;
+    table.verdict(args.allow_missing)?;
     if !args.keep {
         // There is none when nothing was run; that of a run that failed stays, with what the members said.
         drop(fs::remove_dir_all(&dir));

@@ -13,8 +13,8 @@ use std::process::Command;
 use anyhow::{Context, Result, anyhow};
 
 use super::drivers::succeed;
-use super::table::{Cell, Row, Seen, Table};
-use super::{build, root, verdict};
+use crate::programs::{build, root};
+use crate::table::{Cell, Row, Seen, Table};
 
 mod client;
 mod dunlin_serves;
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &NanoArgs) -> Result<()> {
     }
     let table = Table { heads: ["go nodes", "cluster"], rows };
     table.print();
-    verdict(&table.rows, args.allow_missing)?;
+    table.verdict(args.allow_missing)?;
     if !args.keep {
         // There is none when nothing was run; that of a run that failed stays, with what the nodes said.
         drop(fs::remove_dir_all(&dir));

@@ -16,8 +16,8 @@ use std::thread;
 use anyhow::{Result, ensure};
 
 use super::etcd::{Etcd, FOLDERS};
-use super::table::{Cell, Row, Seen, Table};
-use super::{build, root, verdict};
+use crate::programs::{build, root};
+use crate::table::{Cell, Row, Seen, Table};
 
 mod claims;
 mod lab;
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &RaftArgs) -> Result<()> {
     drop(fs::remove_dir_all(&dir));
     let table = Table { heads: ["peer", "direction"], rows };
     table.print();
-    verdict(&table.rows, args.allow_missing)
+    table.verdict(args.allow_missing)
 }
 
 fn row(

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::process::Group;
+use crate::process::Group;
 
 /// How long the server may take until it listens everywhere.
 const START_TIME: Duration = Duration::from_secs(10);

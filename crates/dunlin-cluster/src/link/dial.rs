@@ -49,6 +49,8 @@ enum LinkError {
     NoHello,
     #[error("another node answers there")]
     SomebodyElse,
+    #[error("the connection broke")]
+    Broken(#[source] Box<Status>),
     #[error("nothing was heard of the node for too long")]
     Silent,
     #[error("the node ended the link")]
@@ -165,7 +167,7 @@ async fn live(
                     }
                 }
                 Ok(None) => return LinkError::Ended,
-                Err(status) => return LinkError::Refused(Box::new(status)),
+                Err(status) => return LinkError::Broken(Box::new(status)),
             },
             // A full queue says more than a ping.
             _ = beats.tick() => drop(outgoing.send(Ping {}.into())),

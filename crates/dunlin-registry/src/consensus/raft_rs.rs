@@ -68,7 +68,7 @@ impl RaftRs {
     fn set_election_timeout(&mut self) {
         let raft = &mut self.node.raft;
         let drawn = mix(self.config.seed ^ mix(self.config.id) ^ mix(raft.term));
-        let spread = self.config.election_ticks.max(1);
+        let spread = self.config.election_spread_ticks.max(1);
         let ticks = self.config.election_ticks + usize::try_from(drawn % spread as u64).unwrap_or(0);
         raft.set_randomized_election_timeout(ticks);
     }

@@ -153,6 +153,12 @@ impl RemoteRegistry {
         u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// Begins with the member after this one from now on, if it was this one.
+    fn pass_over(&self, place: usize) {
+        let next = (place + 1) % self.members.len();
+        self.current.compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed).ok();
+    }
+
     /// Asks one member after another, beginning with the one that answered last.
     async fn ask<T, Fut>(&self, request: impl Fn(Client) -> Fut) -> Result<T, RegistryError>
     where
@@ -171,7 +177,11 @@ impl RemoteRegistry {
                 }
                 Ok(Err(status)) if is_passing(status.code()) => last = Some(status),
                 Ok(Err(status)) => return Err(refusal(&status)),
-                Err(_) => break,
+                Err(_) => {
+                    // It may be that it never answers again.
+                    self.pass_over(place);
+                    break;
+                }
             }
             // Once around, whatever ails them needs a moment.
             let is_around = (turn + 1 - begin).is_multiple_of(self.members.len());
@@ -276,6 +286,8 @@ impl WatchSource for RemoteSource {
                     }
                     Err(status) if !is_passing(status.code()) => return Err(refusal(&status)),
                     Ok(None) | Err(_) => {
+                        // One that stops still answers that a watch has begun.
+                        self.registry.pass_over(self.registry.current.load(Ordering::Relaxed));
                         (self.stream, _) = self.registry.begin_watch(&self.range, self.next).await?;
                     }
                 }

@@ -41,8 +41,10 @@ pub(crate) enum Input {
     Change(RequestId, ConfChangeV2, Proposal),
     /// Somebody wants to read.
     Read(RequestId),
-    /// The leader is to hand over.
+    /// The leader is to hand over to this member.
     Transfer(u64),
+    /// This member, if it leads, is to hand over to whoever is fit.
+    HandOver,
 }
 
 /// Why the task ends.
@@ -204,6 +206,7 @@ impl Runner {
                 }
             }
             Input::Transfer(to) => self.driver.handle_transfer(to),
+            Input::HandOver => self.hand_over(),
         }
     }
 

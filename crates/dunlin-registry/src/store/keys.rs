@@ -6,9 +6,8 @@ use std::ops::Bound;
 use bytes::Bytes;
 use rpds::RedBlackTreeMapSync;
 
-use super::StoreError;
 use super::command::{KeyRange, KeyValue, Put, RangeAnswer};
-use crate::limits::{ENTRY_OVERHEAD, KEY_LEN_MAX, VALUE_LEN_MAX};
+use crate::limits::ENTRY_OVERHEAD;
 
 /// The keys.
 #[derive(Debug, Clone)]
@@ -34,19 +33,9 @@ impl Default for Keys {
 }
 
 impl Keys {
-    /// Whether a key may have this name and value, and how many bytes that takes.
-    pub(super) fn check(put: &Put) -> Result<usize, StoreError> {
-        let (key_len, value_len) = (put.key.len(), put.value.len());
-        if key_len == 0 {
-            return Err(StoreError::KeyEmpty);
-        }
-        if key_len > KEY_LEN_MAX {
-            return Err(StoreError::KeyTooLong { key_len });
-        }
-        if value_len > VALUE_LEN_MAX {
-            return Err(StoreError::ValueTooLong { value_len });
-        }
-        Ok(entry_len(&put.key, &put.value))
+    /// How many bytes a put takes.
+    pub(super) const fn needed(put: &Put) -> usize {
+        entry_len(&put.key, &put.value)
     }
 
     /// Sets a key that was checked. Gives it as it is now, and the lease it had if it was there.

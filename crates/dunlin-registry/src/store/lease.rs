@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::StoreError;
 use super::command::{LeaseGrant, LeaseRevoke};
-use crate::limits::{LEASE_TTL_MS_MAX, LEASE_TTL_MS_MIN, LEASES_MAX};
+use crate::limits::LEASES_MAX;
 
 /// The leases there are.
 #[derive(Debug, Clone, Default)]
@@ -42,9 +42,6 @@ impl Leases {
     /// Grants a lease. One without an id gets the index of its entry, or what comes after it and is free.
     pub(super) fn grant(&mut self, index: u64, grant: LeaseGrant) -> Result<u64, StoreError> {
         let LeaseGrant { lease, ttl_ms } = grant;
-        if !(LEASE_TTL_MS_MIN..=LEASE_TTL_MS_MAX).contains(&ttl_ms) {
-            return Err(StoreError::LeaseTtl { ttl_ms });
-        }
         let lease = if lease == 0 { self.free_id(index) } else { lease };
         if self.leases.contains_key(&lease) {
             return Err(StoreError::LeaseExists { lease });

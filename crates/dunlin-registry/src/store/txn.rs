@@ -4,15 +4,10 @@ use super::command::{
     Answer, Answered, Compare, Compared, KeyValue, Relation, Txn, TxnAnswer, TxnOperation, TxnStep,
 };
 use super::{Store, StoreError};
-use crate::limits::{RANGE_LEN_MAX, TXN_OPERATIONS_MAX};
+use crate::limits::RANGE_LEN_MAX;
 
 impl Store {
     pub(super) fn transact(&mut self, txn: &Txn) -> Result<TxnAnswer, StoreError> {
-        for operations in [txn.compares.len(), txn.then.len(), txn.otherwise.len()] {
-            if operations > TXN_OPERATIONS_MAX {
-                return Err(StoreError::TxnTooLong { operations });
-            }
-        }
         let has_held = txn.compares.iter().all(|compare| self.holds(compare));
         let operations = if has_held { &txn.then } else { &txn.otherwise };
         let mut needed = 0;

@@ -12,14 +12,14 @@ use tokio_stream::wrappers::TcpListenerStream;
 use crate::group::Group;
 
 /// A group whose members are served over gRPC.
-struct Served {
+pub(crate) struct Served {
     group: Group,
     urls: Vec<String>,
     serving: Vec<JoinHandle<()>>,
 }
 
 impl Served {
-    async fn of(count: u64) -> Self {
+    pub(crate) async fn of(count: u64) -> Self {
         let mut served = Self { group: Group::of(count).await, urls: Vec::new(), serving: Vec::new() };
         for id in 1..=count {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -32,11 +32,11 @@ impl Served {
         served
     }
 
-    fn client(&self) -> RemoteRegistry {
+    pub(crate) fn client(&self) -> RemoteRegistry {
         RemoteRegistry::new(self.urls.iter().map(String::as_str)).unwrap()
     }
 
-    async fn kill(&mut self, id: u64) {
+    pub(crate) async fn kill(&mut self, id: u64) {
         self.group.kill(id).await;
         self.serving[usize::try_from(id).unwrap() - 1].abort();
     }

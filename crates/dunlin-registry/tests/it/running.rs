@@ -321,6 +321,9 @@ async fn a_stopped_member_answers_everybody_who_waits() {
     group.kill(3).await;
     assert_eq!(waiting.await.unwrap(), Err(RegistryError::Stopped));
     assert_eq!(registry.put("key", "", 0).await, Err(RegistryError::Stopped));
+    // What it has is never fresh again, so whoever asks from afar has to go elsewhere.
+    assert_eq!(registry.get("key", Consistency::Stale).await, Err(RegistryError::Stopped));
+    assert_eq!(registry.watch(KeyRange::all(), 0).await.unwrap_err(), RegistryError::Stopped);
 }
 
 #[tokio::test]
@@ -340,4 +343,17 @@ async fn a_directory_of_another_member_or_in_use_is_refused() {
     for refused in [another_member.await, another_cluster.await] {
         assert!(matches!(refused, Err(StartError::Log(LogError::OtherIdentity { .. }))), "{refused:?}");
     }
+}
+
+#[tokio::test]
+async fn a_leader_that_stops_hands_over_so_that_nobody_waits_for_an_election() {
+    // An election without a word takes ten ticks at least: two seconds here.
+    let mut group = Group::with(3, |config| config.tick = Duration::from_millis(200)).await;
+    let leader = group.leader().await;
+    let alive = group.others(leader)[0];
+    group.registry(alive).put("before", "1", 0).await.unwrap();
+    let begin = std::time::Instant::now();
+    group.kill(leader).await;
+    group.registry(alive).put("after", "2", 0).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_millis(1_800), "{:?}", begin.elapsed());
 }

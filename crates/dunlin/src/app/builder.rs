@@ -246,8 +246,8 @@ impl App {
         self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), Dispatch { policy, key: None })))
     }
 
-    /// Lets calls to a service of other nodes go to the node that a key names: the same for the same key as long as the same nodes are
-    /// there.
+    /// Lets calls to a service go to the node that a key names: the same for the same key as long as the same nodes are there, whether this
+    /// node is one of them or not. To be said on every gate alike.
     #[must_use]
     pub fn dispatch_by(self, service: &str, key: impl Fn(&Call) -> Vec<u8> + Send + Sync + 'static) -> Self {
         let dispatch = Dispatch { policy: Policy::Hash, key: Some(Arc::new(key)) };

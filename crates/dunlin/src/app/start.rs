@@ -99,6 +99,7 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
     }
     let (ended_sink, ended) = watch::channel(0);
     let ended_sink = Arc::new(ended_sink);
+    let router = host.dispatching(router);
     let handles = shard_handles(&shared, &router);
     let (shards, connector) = if with_sockets {
         match run_threads(handles, bound, &gate, &ended_sink).await {

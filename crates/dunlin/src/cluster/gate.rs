@@ -27,7 +27,45 @@ pub(super) fn forward_fn(host: &Arc<ClusterHost>) -> Arc<dyn RouteFn> {
     })
 }
 
+/// The function of a route of this node's whose service is dispatched by a key: it answers here what the key leads here.
+pub(super) fn dispatch_fn(host: &Arc<ClusterHost>, here: Arc<dyn RouteFn>) -> Arc<dyn RouteFn> {
+    let host = Arc::downgrade(host);
+    route_fn(move |call| {
+        let (host, here) = (host.upgrade(), here.clone());
+        async move {
+            match host {
+                Some(host) if !host.is_here(&call) => host.forward(call).await,
+                _ => here.call(call).await,
+            }
+        }
+    })
+}
+
 impl ClusterHost {
+    /// Whether the key of a call, to a service that is here as well, leads here.
+    fn is_here(&self, call: &Call) -> bool {
+        let Some(cluster) = self.cluster() else { return true };
+        let service = service_of(call.route());
+        let Some(key) = self.key(service, call) else { return true };
+        let peers = cluster.peers_with(service);
+        let takes = |peer: &&Arc<Peer>| peer.takes_new();
+        let others = peers.iter().filter(takes).map(|peer| peer.candidate());
+        let here = Candidate { node: self.id(), in_flight: 0 };
+        let candidates: Vec<Candidate> = others.chain([here]).collect();
+        choose(Policy::Hash, &candidates, None, Some(&key), 0) == Some(self.id())
+    }
+
+    /// What a hash is of, of a service that is dispatched so.
+    fn key(&self, service: &str, call: &Call) -> Option<Vec<u8>> {
+        let dispatch = self.dispatch.get(service).filter(|dispatch| dispatch.policy == Policy::Hash)?;
+        if let Some(key) = &dispatch.key {
+            return Some(key(call));
+        }
+        let session = call.session();
+        let uid = session.uid().map(|uid| uid.as_bytes().to_vec());
+        Some(uid.unwrap_or_else(|| session.id().get().to_be_bytes().to_vec()))
+    }
+
     /// Forwards a call. It is on its way when this was polled once, so calls of a session arrive in their order.
     async fn forward(self: Arc<Self>, call: Call) -> Result<Reply> {
         call.session().app().stats.forwarded_out.add(1);
@@ -84,20 +122,12 @@ impl ClusterHost {
         if peers.is_empty() {
             return Err(Error::not_found("nobody serves this route"));
         }
-        let (policy, key) = match self.dispatch.get(service) {
-            Some(dispatch) => (dispatch.policy, dispatch.key.as_ref()),
-            None => (Policy::default(), None),
-        };
+        let policy = self.dispatch.get(service).map_or_else(Policy::default, |dispatch| dispatch.policy);
         let session = call.session();
         let bound = session.bound(service);
         let takes = |peer: &&Arc<Peer>| !avoided.contains(&peer.id()) && peer.takes_new();
         let candidates: Vec<Candidate> = peers.iter().filter(takes).map(|peer| peer.candidate()).collect();
-        let key = (policy == Policy::Hash).then(|| match key {
-            Some(key) => key(call),
-            None => session
-                .uid()
-                .map_or_else(|| session.id().get().to_be_bytes().to_vec(), |uid| uid.as_bytes().to_vec()),
-        });
+        let key = self.key(service, call);
         let node = choose(policy, &candidates, bound, key.as_deref(), fastrand::u64(..))
             .ok_or_else(|| Error::unavailable("no node that serves this route is reached"))?;
         if bound != Some(node) && policy != Policy::LeastLoaded {

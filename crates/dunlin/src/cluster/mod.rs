@@ -84,6 +84,14 @@ impl ClusterHost {
         })
     }
 
+    /// The routes of this node, of which those whose services are dispatched by a key may lead elsewhere.
+    pub(crate) fn dispatching(self: &Arc<Self>, router: Router) -> Router {
+        router.with_functions(|info, here| {
+            let dispatch = self.dispatch.get(service_of(&info.name))?;
+            (dispatch.policy == Policy::Hash).then(|| gate::dispatch_fn(self, here))
+        })
+    }
+
     /// The node has started.
     pub(crate) fn set_cluster(&self, cluster: Links) {
         // The only caller has just made it.

@@ -3,7 +3,7 @@
 use super::Error;
 use crate::group::{BroadcastError, GroupError};
 use crate::serializer::{DeserializeError, SerializeError};
-use crate::session::{BindError, PushError, SessionClosed};
+use crate::session::{BindError, PushError, SessionClosed, ShareError};
 use crate::timer::TimerError;
 
 impl From<SessionClosed> for Error {
@@ -31,6 +31,17 @@ impl From<PushError> for Error {
             PushError::Unreachable => Self::unavailable(error.to_string()),
             PushError::TooLong { .. } | PushError::Serialize { .. } => {
                 Self::internal("the push cannot be sent").with_cause(error)
+            }
+        }
+    }
+}
+
+impl From<ShareError> for Error {
+    fn from(error: ShareError) -> Self {
+        match error {
+            ShareError::Closed => Self::new(Self::CLOSED, error.to_string()),
+            ShareError::Serialize { .. } | ShareError::TooLong { .. } => {
+                Self::internal("the session cannot carry more").with_cause(error)
             }
         }
     }

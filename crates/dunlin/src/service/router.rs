@@ -59,6 +59,19 @@ impl Router {
         self.entries.get(place)
     }
 
+    /// The same with other functions for the routes for which `change` has one.
+    pub(crate) fn with_functions(
+        mut self,
+        change: impl Fn(&RouteInfo, Arc<dyn RouteFn>) -> Option<Arc<dyn RouteFn>>,
+    ) -> Self {
+        for entry in &mut self.entries {
+            if let Some(function) = change(&entry.info, entry.function.clone()) {
+                *entry = Arc::new(RouteEntry { function, ..entry.for_shard() });
+            }
+        }
+        self
+    }
+
     /// A route that this node does not serve itself, if something takes such calls.
     pub(crate) fn fallback(&self, name: &str) -> Option<Arc<RouteEntry>> {
         let fallback = self.fallback.clone()?;

@@ -5,10 +5,11 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::lab::{Lab, TIME, wait};
+use super::lab::{Lab, TIME};
 use super::ledger::Load;
-use super::member::Kind;
-use crate::interop::table::Seen;
+use crate::member::Kind;
+use crate::table::Seen;
+use crate::wait::wait;
 
 /// What a member of ours says when it does not take what another one sent, or breaks.
 const WARNINGS: [&str; 5] = [

@@ -5,8 +5,9 @@ use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::lab::{Lab, TIME, wait};
-use super::member::{Kind, Member};
+use super::lab::{Lab, TIME};
+use crate::member::{Kind, Member};
+use crate::wait::wait;
 
 /// Characters of a value that are shown when it is wrong.
 const SHOWN: usize = 80;

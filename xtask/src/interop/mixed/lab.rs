@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 
-use super::http::Answer;
 use super::ledger::Ledger;
-use super::member::{Kind, Member, Plan};
 use crate::addrs;
+use crate::http::Answer;
+use crate::member::{Kind, Member, Plan};
+use crate::wait::{LOOK, wait};
 
 /// How long the group may take for anything: a few elections and requests that timed out.
 pub(crate) const TIME: Duration = Duration::from_secs(30);
@@ -21,12 +22,13 @@ pub(crate) const TIME: Duration = Duration::from_secs(30);
 /// How long a transfer may take before it is asked for again.
 const TRANSFER_TIME: Duration = Duration::from_secs(3);
 
-/// How often what changes by itself is looked at.
-pub(crate) const LOOK: Duration = Duration::from_millis(10);
-
 /// The members: the first ones, then those that join.
 const KINDS: [Kind; 7] =
     [Kind::Etcd, Kind::Etcd, Kind::Dunlin, Kind::Dunlin, Kind::Etcd, Kind::Etcd, Kind::Dunlin];
+
+/// A snapshot is taken after so many entries, and so many are kept before it: few, so that who comes late needs one.
+const SNAPSHOT_ENTRIES: u64 = 500;
+const SNAPSHOT_TAIL: u64 = 100;
 
 /// How many members the group begins with.
 const FIRST: usize = 3;
@@ -66,7 +68,10 @@ impl Lab {
                 id,
                 kind,
                 program: if kind == Kind::Etcd { etcd.clone() } else { dunlin.clone() },
+                launcher: Vec::new(),
                 dir: dir.join(id.to_string()),
+                snapshot_entries: SNAPSHOT_ENTRIES,
+                snapshot_tail: SNAPSHOT_TAIL,
                 cluster: urls[..FIRST.max(place + 1)].to_vec(),
                 is_joining: place >= FIRST,
                 addr: kv_addrs[place],
@@ -212,21 +217,5 @@ impl Lab {
         let is_said = |answer: &Answer| answer.status == 200 || answer.status == 404;
         let answer = self.ask_until(id, ("GET", &format!("/{key}"), ""), is_said)?;
         Ok((answer.status == 200).then(|| answer.text()))
-    }
-}
-
-/// Waits until something is there.
-///
-/// # Errors
-///
-/// When it is not in time.
-pub(crate) fn wait<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
-    let deadline = Instant::now() + limit;
-    loop {
-        if let Some(there) = look() {
-            return Ok(there);
-        }
-        ensure!(Instant::now() < deadline, "waited in vain until {what}");
-        thread::sleep(LOOK);
     }
 }

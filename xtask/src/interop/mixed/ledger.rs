@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::http::{AskError, Client};
-use super::lab::{LOOK, TIME, wait};
+use super::lab::TIME;
+use crate::http::{AskError, Client};
+use crate::wait::{LOOK, wait};
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::lab::Lab;
 use super::ledger::{Happened, Ledger, Load};
-use crate::interop::table::Seen;
+use crate::table::Seen;
 
 /// Who writes and reads meanwhile.
 const LOAD: Load = Load { writers: 2, readers: 1 };

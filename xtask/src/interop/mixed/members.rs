@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use super::lab::{Lab, Look, TIME, wait};
+use super::lab::{Lab, Look, TIME};
 use super::ledger::Load;
-use crate::interop::table::Seen;
+use crate::table::Seen;
+use crate::wait::wait;
 
 /// Writes there must be before somebody joins, so that no log begins at its beginning any more.
 const WRITES_BEFORE_JOIN: usize = 1500;

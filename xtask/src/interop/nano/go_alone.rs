@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use super::Claim;
 use super::lab::{Lab, Side};
 use super::node::TIME;
-use crate::interop::table::Seen;
+use crate::table::Seen;
 
 pub(super) const CLAIMS: [Claim; 5] =
     [("joins", joins), ("requests", requests), ("forwards", forwards), ("dies", dies), ("leaves", leaves)];

@@ -8,7 +8,7 @@ use super::Claim;
 use super::client::Client;
 use super::lab::{Lab, Side, bodies};
 use super::node::TIME;
-use crate::interop::table::Seen;
+use crate::table::Seen;
 
 pub(super) const CLAIMS: [Claim; 9] = [
     ("joins", joins),

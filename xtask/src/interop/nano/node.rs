@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::super::process::Group;
+use crate::process::Group;
 
 /// How long a node may take for anything.
 pub(crate) const TIME: Duration = Duration::from_secs(20);

@@ -10,7 +10,7 @@ use super::lab::{Lab, Pair, until};
 use super::member::ANSWER_TIME;
 use super::messages::TYPES;
 use super::tap::Tap;
-use crate::interop::table::Seen;
+use crate::table::Seen;
 
 /// Appends in a row.
 const APPENDS: usize = 1000;

@@ -10,7 +10,7 @@ use super::claims::over_streams;
 use super::lab::{Lab, Pair, until};
 use super::member::Member;
 use super::messages::Ends;
-use crate::interop::table::Seen;
+use crate::table::Seen;
 
 /// How long a survivor may take to report that the other one is gone.
 const LOSS_TIME: Duration = Duration::from_secs(15);

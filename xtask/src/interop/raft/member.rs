@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::super::process::Group;
 use super::messages::{LAST_INDEX, TERM, is_greeting};
 use super::tap::Tap;
+use crate::process::Group;
 
 /// How long a member may take to do what it is told, and to tell what is waited for.
 pub(crate) const ANSWER_TIME: Duration = Duration::from_secs(10);

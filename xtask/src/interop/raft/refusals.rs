@@ -7,7 +7,7 @@ use serde_json::json;
 use super::lab::{Lab, Pair, until};
 use super::member::{CLUSTER, Plan};
 use super::messages::Ends;
-use crate::interop::table::Seen;
+use crate::table::Seen;
 
 /// A version below every etcd 3.
 const OLD: &str = "2.3.0";

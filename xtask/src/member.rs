@@ -6,14 +6,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use super::super::process::Group;
-use super::http::Client;
-
-/// A snapshot is taken after so many entries, and so many are kept before it: few, so that who comes late needs one.
-const SNAPSHOT_ENTRIES: &str = "500";
-const SNAPSHOT_TAIL: &str = "100";
+use crate::http::Client;
+use crate::process::Group;
 
 /// Whose program a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,14 +24,33 @@ pub(crate) struct Plan {
     pub(crate) id: u64,
     pub(crate) kind: Kind,
     pub(crate) program: PathBuf,
-    /// Where its log and snapshots are, and what it says.
+    /// What starts the program, with its arguments; nothing for nobody.
+    pub(crate) launcher: Vec<String>,
+    /// Where its disk is, and what it says.
     pub(crate) dir: PathBuf,
+    /// A snapshot is taken after so many entries, and so many are kept before it.
+    pub(crate) snapshot_entries: u64,
+    pub(crate) snapshot_tail: u64,
     /// The URLs of the members that it is told when it starts, in the order of their ids.
     pub(crate) cluster: Vec<String>,
     /// Whether it joins a group that runs.
     pub(crate) is_joining: bool,
     /// Where the key-value store is served.
     pub(crate) addr: SocketAddr,
+}
+
+impl Plan {
+    /// The folder of its log and its snapshots.
+    pub(crate) fn disk(&self) -> PathBuf {
+        self.dir.join("disk")
+    }
+
+    fn command(&self) -> Command {
+        let Some((first, more)) = self.launcher.split_first() else { return Command::new(&self.program) };
+        let mut command = Command::new(first);
+        command.args(more).arg(&self.program);
+        command
+    }
 }
 
 /// A member. Its process ends when this is dropped.
@@ -71,15 +86,19 @@ impl Member {
     ///
     /// When there is no such program or no place for it.
     pub(crate) fn start(&mut self) -> Result<()> {
-        fs::create_dir_all(&self.plan.dir)
-            .with_context(|| format!("cannot make {}", self.plan.dir.display()))?;
+        let disk = self.plan.disk();
+        fs::create_dir_all(&disk).with_context(|| format!("cannot make {}", disk.display()))?;
         let path = self.said();
         let said = File::options().create(true).append(true).open(&path);
         let said = said.with_context(|| format!("cannot write {}", path.display()))?;
-        let mut command = Command::new(&self.plan.program);
+        let mut command = self.plan.command();
         command.args(["--id", &self.plan.id.to_string(), "--port", &self.plan.addr.port().to_string()]);
-        command.args(["--cluster", &self.plan.cluster.join(",")]).arg("--dir").arg(&self.plan.dir);
-        command.args(["--snapshot-entries", SNAPSHOT_ENTRIES, "--snapshot-tail", SNAPSHOT_TAIL]);
+        command.args(["--cluster", &self.plan.cluster.join(",")]).arg("--dir").arg(&disk);
+        command.args(["--snapshot-entries", &self.plan.snapshot_entries.to_string()]);
+        command.args(["--snapshot-tail", &self.plan.snapshot_tail.to_string()]);
+        if !self.plan.addr.ip().is_loopback() {
+            command.args(["--host", &self.plan.addr.ip().to_string()]);
+        }
         if self.plan.is_joining {
             command.arg("--join");
         }
@@ -112,6 +131,24 @@ impl Member {
         self.process()?.signal("CONT")
     }
 
+    /// Asks it to end, as whoever runs it by hand does.
+    ///
+    /// # Errors
+    ///
+    /// As of [`pause`](Self::pause).
+    pub(crate) fn interrupt(&self) -> Result<()> {
+        self.process()?.signal("INT")
+    }
+
+    /// The id of its process.
+    ///
+    /// # Errors
+    ///
+    /// When it does not run.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        Ok(self.process()?.child.id())
+    }
+
     fn process(&self) -> Result<&Group> {
         self.process.as_ref().with_context(|| format!("{} does not run", self.name()))
     }
@@ -120,17 +157,17 @@ impl Member {
         self.process.is_some()
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, and says whether it ended well.
     ///
     /// # Errors
     ///
     /// When it has not within this time.
-    pub(crate) fn wait_end(&mut self, limit: Duration) -> Result<()> {
+    pub(crate) fn wait_end(&mut self, limit: Duration) -> Result<bool> {
         let name = self.name();
         let process = self.process.as_mut().with_context(|| format!("{name} does not run"))?;
-        ensure!(process.wait(limit)?.is_some(), "{name} still runs after {limit:?}");
+        let ended = process.wait(limit)?.with_context(|| format!("{name} still runs after {limit:?}"))?;
         self.process = None;
-        Ok(())
+        Ok(ended)
     }
 
     /// The indexes of the snapshots that it has on its disk.
@@ -140,7 +177,7 @@ impl Member {
     /// When they cannot be listed.
     pub(crate) fn snapshots(&self) -> Result<Vec<u64>> {
         let mut indexes = Vec::new();
-        let dir = self.plan.dir.join("snapshots");
+        let dir = self.plan.disk().join("snapshots");
         if !dir.exists() {
             return Ok(indexes);
         }

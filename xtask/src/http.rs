@@ -50,12 +50,17 @@ impl Answer {
 
 impl Client {
     pub(crate) fn new(addr: SocketAddr) -> Self {
+        Self::with_time(addr, ANSWER_TIME)
+    }
+
+    /// One that waits so long for an answer.
+    pub(crate) fn with_time(addr: SocketAddr, answer_time: Duration) -> Self {
         let config = Agent::config_builder()
             .proxy(None)
             .max_redirects(0)
             .http_status_as_error(false)
-            .timeout_connect(Some(DIAL_TIME))
-            .timeout_global(Some(ANSWER_TIME));
+            .timeout_connect(Some(DIAL_TIME.min(answer_time)))
+            .timeout_global(Some(answer_time));
         Self { addr, agent: config.build().into() }
     }
 

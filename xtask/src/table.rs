@@ -1,5 +1,7 @@
 //! The table of clients and claims, as text.
 
+use anyhow::{Result, bail};
+
 /// What became of one claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -9,6 +11,7 @@ pub(crate) enum Outcome {
     Counted {
         /// What the table shows.
         count: String,
+        /// What is said below it, if there is more to say.
         detail: String,
     },
     /// It did not hold, and this is why.
@@ -23,8 +26,8 @@ pub(crate) struct Seen {
     pub(crate) detail: String,
 }
 
-impl From<anyhow::Result<Seen>> for Outcome {
-    fn from(made: anyhow::Result<Seen>) -> Self {
+impl From<Result<Seen>> for Outcome {
+    fn from(made: Result<Seen>) -> Self {
         match made {
             Ok(Seen { count, detail }) => Self::Counted { count, detail },
             Err(error) => Self::Failed(format!("{error:#}")),
@@ -125,6 +128,7 @@ impl Table {
             for cell in &row.cells {
                 let (kind, said) = match &cell.outcome {
                     Outcome::Held(_) => continue,
+                    Outcome::Counted { detail, .. } if detail.is_empty() => continue,
                     Outcome::Counted { count, detail } => (count.as_str(), detail),
                     Outcome::Failed(why) => ("FAIL", why),
                 };
@@ -133,6 +137,27 @@ impl Table {
             }
         }
         text
+    }
+
+    /// Whether everything held, and was run unless what is missing is allowed to be.
+    ///
+    /// # Errors
+    ///
+    /// When it did not.
+    pub(crate) fn verdict(&self, allows_missing: bool) -> Result<()> {
+        let cells = || self.rows.iter().flat_map(|row| &row.cells);
+        let failed = cells().filter(|cell| matches!(cell.outcome, Outcome::Failed(_))).count();
+        let missing = self.rows.iter().filter(|row| row.missing.is_some()).count();
+        if failed > 0 {
+            bail!("{failed} claims do not hold");
+        }
+        if missing > 0 && !allows_missing {
+            bail!("{missing} rows were not run; say --allow-missing where that is no failure");
+        }
+        if self.rows.iter().all(|row| row.missing.is_some()) && !allows_missing {
+            bail!("nothing was run");
+        }
+        Ok(())
     }
 
     /// Prints the table.
@@ -164,19 +189,19 @@ mod tests {
                 Row {
                     client: "longer".into(),
                     server: "dict".into(),
-                    cells: vec![cell(
-                        "push",
-                        Outcome::Counted { count: "20/20".into(), detail: "in order".into() },
-                    )],
+                    cells: vec![
+                        cell("push", Outcome::Counted { count: "20/20".into(), detail: "in order".into() }),
+                        cell("reads", Outcome::Counted { count: "7".into(), detail: String::new() }),
+                    ],
                     missing: None,
                 },
                 Row::missing("c", "dict", "no Go here"),
             ],
         };
         let expected = "\
-client  server  handshake  kick  push
-a       plain   ok         FAIL  -
-longer  dict    -          -     20/20
+client  server  handshake  kick  push   reads
+a       plain   ok         FAIL  -      -
+longer  dict    -          -     20/20  7
 c       dict    not run
 
 FAIL: a, plain, kick: no reason
