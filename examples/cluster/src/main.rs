@@ -40,6 +40,9 @@ struct Arguments {
     /// Where clients reach it, as HOST:PORT. Without it the node is no gate.
     #[arg(long)]
     clients: Option<String>,
+    /// The address of a Go node of nano, HOST:PORT, that is to be a master of this node.
+    #[arg(long)]
+    nano_master: Option<String>,
     /// Has the chat here. Without it calls are forwarded to a node that has it.
     #[arg(long)]
     chat: bool,
@@ -54,7 +57,8 @@ fn voter(text: &str) -> Result<(u64, String), String> {
 impl Arguments {
     fn config(&self) -> ClusterConfig {
         let voters = self.voters.iter().map(|(id, url)| (*id, url.as_str()));
-        let config = ClusterConfig::new(&self.name, &self.cluster).voters(voters);
+        let mut config = ClusterConfig::new(&self.name, &self.cluster).voters(voters);
+        config.nano_master.clone_from(&self.nano_master);
         let dir = self.dir.clone().unwrap_or_else(|| format!("cluster-{}", self.name).into());
         match self.voter {
             Some(id) => config.voter(VoterConfig::new(id, dir)),

@@ -28,6 +28,12 @@ use crate::link::{Outgoing, Peer, chain, tell_alive};
 /// Bits of a call's number that count the calls of one node.
 const CALL_BITS: u32 = 40;
 
+/// Bits of a call's number that name the node, above those.
+const SLOT_BITS: u32 = u64::BITS - CALL_BITS;
+
+/// From these is the number of the session of a node: numbers with a sign in Go are positive, and ids of sessions here are less by chance.
+const NODE_SESSIONS: std::ops::Range<u64> = 1 << 62..1 << 63;
+
 /// How often a connection looks whether its node is in the registry still.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -35,10 +41,12 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Backends {
     shared: Arc<Shared>,
+    /// The session of calls that this node makes by itself. No other node has the same.
+    node_session: u64,
     by_slot: Mutex<Slots>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slots {
     last: u64,
     backends: BTreeMap<u64, Arc<Backend>>,
@@ -62,7 +70,9 @@ struct Known {
 
 impl Backends {
     pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { shared, by_slot: Mutex::default() })
+        // Numbers of a life before come never again: what is answered late is nobody else's answer.
+        let slots = Slots { last: fastrand::u64(..1 << (SLOT_BITS - 1)), backends: BTreeMap::new() };
+        Arc::new(Self { shared, node_session: fastrand::u64(NODE_SESSIONS), by_slot: Mutex::new(slots) })
     }
 
     fn by_slot(&self) -> MutexGuard<'_, Slots> {
@@ -73,9 +83,10 @@ impl Backends {
     pub(crate) fn add(self: &Arc<Self>, record: &NodeRecord) -> Arc<Peer> {
         let backend = {
             let mut slots = self.by_slot();
-            slots.last += 1;
+            slots.last = (slots.last + 1) % (1 << SLOT_BITS);
             let slot = slots.last;
-            let peer = Arc::new(Peer::with_calls_after(record.clone(), slot << CALL_BITS));
+            let first = (slot << CALL_BITS) | fastrand::u64(1..1 << (CALL_BITS - 1));
+            let peer = Arc::new(Peer::with_calls_after(record.clone(), first));
             let backend = Arc::new(Backend { slot, peer, known: Mutex::default() });
             slots.backends.insert(slot, backend.clone());
             backend
@@ -150,8 +161,10 @@ impl Side for BackendSide<'_> {
         let Self(backends, backend) = self;
         match frame.said {
             Some(Said::Call(call)) => {
-                backend.known().sessions.insert(call.session);
-                jobs.push(convert::forward(&backends.shared.addr, call));
+                if call.session != 0 {
+                    backend.known().sessions.insert(call.session);
+                }
+                jobs.push(convert::forward((&backends.shared.addr, backends.node_session), call));
             }
             Some(Said::Ended(Ended { session, .. })) => {
                 let was_known = backend.known().sessions.remove(&session);

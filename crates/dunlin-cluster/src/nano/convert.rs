@@ -83,9 +83,10 @@ pub(crate) fn ended(session: u64) -> Ended {
     Ended { session, ..Ended::default() }
 }
 
-/// A call of a session of ours.
-pub(crate) fn forward(gate_addr: &str, call: Call) -> Job {
-    let (gate_addr, session_id) = (gate_addr.to_owned(), call.session.cast_signed());
+/// A call of a session of ours, or of this node itself: a Go node knows no call without a session, and sessions by their numbers alone.
+pub(crate) fn forward((gate_addr, node_session): (&str, u64), call: Call) -> Job {
+    let session = if call.session == 0 { node_session } else { call.session };
+    let (gate_addr, session_id) = (gate_addr.to_owned(), session.cast_signed());
     let (route, data) = (call.route, call.body);
     match (call.is_notify, call.id) {
         (true, id) | (false, id @ 0) => Job::Notify(NotifyMessage { gate_addr, session_id, route, data }, id),
@@ -195,11 +196,11 @@ mod tests {
             route: "Room.Say".to_owned(),
             ..Call::default()
         };
-        let request = forward("g:1", call(9, false));
+        let request = forward(("g:1", 1), call(9, false));
         assert_eq!((request.waiting(), request.session()), (Waiting { taken: 0, refused: 9 }, 7));
-        assert_eq!(forward("g:1", call(9, true)).waiting(), Waiting { taken: 9, refused: 9 });
+        assert_eq!(forward(("g:1", 1), call(9, true)).waiting(), Waiting { taken: 9, refused: 9 });
         assert!(
-            matches!(forward("g:1", call(0, false)), Job::Notify(notify, 0) if notify.gate_addr == "g:1")
+            matches!(forward(("g:1", 1), call(0, false)), Job::Notify(notify, 0) if notify.gate_addr == "g:1")
         );
     }
 

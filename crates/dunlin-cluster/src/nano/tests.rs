@@ -1,5 +1,6 @@
 //! Nodes of dunlin and stand-ins for Go nodes in one process, over links that can be cut, on time that is paused.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -182,6 +183,28 @@ async fn a_go_node_that_takes_another_master_is_one_node_still() {
     assert_eq!(two.cluster.peers_with("Chat").len(), 1);
     go.unregister(&one).await.unwrap();
     until(|| two.cluster.peers_with("Chat").is_empty().then_some(())).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_nodes_make_by_themselves_are_told_apart_and_so_are_lives_of_a_node() {
+    let rig = Rig::new();
+    let config = rig.config("one");
+    let (one, two) = (rig.start(&config, &[]).await, rig.node("two", &[]).await);
+    let go = Go::start(&rig, "go", &["Chat"]).await;
+    go.register(&two).await.unwrap();
+    for node in [&one, &two] {
+        let answer = node.peer_with("Chat").await.call(call(0, "Chat.echo")).unwrap().await.unwrap();
+        assert_eq!(body(&answer), b"hi");
+    }
+    drop(one);
+    sleep(Duration::from_secs(1)).await;
+    let one = rig.start(&config, &[]).await;
+    one.peer_with("Chat").await.call(call(0, "Chat.echo")).unwrap().await.unwrap();
+    let asked = go.heard(|heard| if let Heard::Request(asked) = heard { Some(asked) } else { None });
+    let sessions: BTreeSet<i64> = asked.iter().map(|asked| asked.session_id).collect();
+    let ids: BTreeSet<u64> = asked.iter().map(|asked| asked.id).collect();
+    assert_eq!((sessions.len(), ids.len()), (3, 3));
+    assert!(sessions.iter().all(|session| *session > 0));
 }
 
 #[tokio::test(start_paused = true)]
