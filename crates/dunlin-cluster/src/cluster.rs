@@ -43,7 +43,7 @@ pub struct Cluster {
 #[derive(Debug, Default)]
 struct Directory {
     peers: BTreeMap<u64, Arc<Peer>>,
-    by_service: HashMap<String, Vec<Arc<Peer>>>,
+    by_service: HashMap<String, Arc<[Arc<Peer>]>>,
 }
 
 impl Cluster {
@@ -141,7 +141,7 @@ impl Cluster {
 
     /// The other nodes that have a service, whether they are reached or not.
     #[must_use]
-    pub fn peers_with(&self, service: &str) -> Vec<Arc<Peer>> {
+    pub fn peers_with(&self, service: &str) -> Arc<[Arc<Peer>]> {
         self.directory().by_service.get(service).cloned().unwrap_or_default()
     }
 
@@ -377,6 +377,7 @@ impl Follower {
                 by_service.entry(service.clone()).or_default().push(peer.clone());
             }
         }
-        directory.by_service = by_service;
+        directory.by_service =
+            by_service.into_iter().map(|(service, peers)| (service, peers.into())).collect();
     }
 }
