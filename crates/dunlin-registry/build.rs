@@ -21,6 +21,9 @@ fn main() {
         .method(method("execute", "Execute", "ExecuteRequest", "ExecuteResponse").build())
         .method(method("range", "Range", "RangeRequest", "RangeResponse").build())
         .method(method("watch", "Watch", "WatchRequest", "WatchResponse").server_streaming().build())
+        .method(
+            method("change_member", "ChangeMember", "ChangeMemberRequest", "ChangeMemberResponse").build(),
+        )
         .method(method("status", "Status", "StatusRequest", "StatusResponse").build())
         .build();
     Builder::new().compile(&[service]);

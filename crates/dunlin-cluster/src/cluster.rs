@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use dunlin_rafthttp::{ClusterId, MemberId};
 use dunlin_registry::grpc::{self, RemoteRegistry};
 use dunlin_registry::nodes::{Announced, NodeRecord, NodeRole, NodeState, NodeTable, Nodes};
+use dunlin_registry::store::Member;
 use dunlin_registry::{Begin, Node as Voter, NodeConfig, Registry, RegistryError};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +45,7 @@ pub struct Cluster {
 #[derive(Debug, Default)]
 struct Directory {
     peers: BTreeMap<u64, Arc<Peer>>,
-    by_service: HashMap<String, Vec<Arc<Peer>>>,
+    by_service: HashMap<String, Arc<[Arc<Peer>]>>,
 }
 
 impl Cluster {
@@ -71,11 +72,10 @@ impl Cluster {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let stop_guard = stop.clone().drop_guard();
         let me = Hello { node: record.id, name: record.name.clone(), cluster: config.cluster.clone() };
-        let voter = config
-            .voter
-            .as_ref()
-            .map(|voter| start_voter(config, voter, &record, tls.as_ref()))
-            .transpose()?;
+        let voter = match &config.voter {
+            Some(voter) => Some(start_voter(config, voter, &record, &way).await?),
+            None => None,
+        };
         let guests = Guests::new(me.clone(), config.timing, host.clone(), (stop.clone(), tasks.clone()));
         let dialer = Dialer { me, timing: config.timing, way: way.clone(), host, stop: stop.clone() };
         let nano = nano(config, &dialer, &record, &tasks);
@@ -147,7 +147,7 @@ impl Cluster {
 
     /// The other nodes that have a service, whether they are reached or not.
     #[must_use]
-    pub fn peers_with(&self, service: &str) -> Vec<Arc<Peer>> {
+    pub fn peers_with(&self, service: &str) -> Arc<[Arc<Peer>]> {
         self.directory().by_service.get(service).cloned().unwrap_or_default()
     }
 
@@ -257,22 +257,44 @@ fn nano(config: &ClusterConfig, dialer: &Dialer, record: &NodeRecord, tasks: &Ta
     Nano::new(nano::Shared { dialer, addr, heartbeat, tasks }, record)
 }
 
-fn start_voter(
+async fn start_voter(
     config: &ClusterConfig,
     voter: &VoterConfig,
     record: &NodeRecord,
-    tls: Option<&Tls>,
+    way: &Way,
 ) -> Result<Voter, StartError> {
+    let failed = |error| StartError::Voter(Arc::new(error));
     let mut node = NodeConfig::new(MemberId(voter.id), ClusterId(voter.group), &voter.dir);
     node.urls.clone_from(&record.urls);
     node.tick = voter.tick;
-    let members = config.voters.clone();
-    let begin = if voter.is_joining { Begin::Join(members) } else { Begin::Bootstrap(members) };
-    let set_up = |builder: dunlin_rafthttp::Builder| match tls {
+    let is_new = NodeConfig::recover(&voter.dir).map_err(failed)?.is_none();
+    let begin = if voter.is_joining && is_new {
+        let me = Member {
+            id: voter.id,
+            name: record.name.clone(),
+            urls: record.urls.clone(),
+            ..Member::default()
+        };
+        let (group, members) = timeout(config.timing.join_timeout, remote(config, way)?.join(&me))
+            .await
+            .unwrap_or(Err(RegistryError::TimedOut))
+            .map_err(StartError::Join)?;
+        node.cluster = group;
+        Begin::Join(members)
+    } else {
+        Begin::Bootstrap(config.voters.clone())
+    };
+    let set_up = |builder: dunlin_rafthttp::Builder| match &way.tls {
         Some(tls) => builder.tls(tls.raft()),
         None => builder.plain_text(),
     };
-    Voter::start(&node, &begin, None, set_up).map_err(|error| StartError::Voter(Arc::new(error)))
+    Voter::start(&node, &begin, None, set_up).map_err(failed)
+}
+
+/// The voters, to be asked from afar.
+fn remote(config: &ClusterConfig, way: &Way) -> Result<RemoteRegistry, StartError> {
+    let channels = config.voters.iter().flat_map(|voter| &voter.urls).map(|url| way.lazy_channel(url));
+    RemoteRegistry::over(channels).map_err(|error| StartError::Voters(Arc::new(error)))
 }
 
 fn registry(
@@ -284,13 +306,7 @@ fn registry(
         (Some(registry), _) => Ok(registry.clone()),
         (None, Some(voter)) => Ok(Arc::new(voter.registry())),
         (None, None) if config.voters.is_empty() => Err(StartError::NoRegistry),
-        (None, None) => {
-            let channels =
-                config.voters.iter().flat_map(|voter| &voter.urls).map(|url| way.lazy_channel(url));
-            let remote =
-                RemoteRegistry::over(channels).map_err(|error| StartError::Voters(Arc::new(error)))?;
-            Ok(Arc::new(remote))
-        }
+        (None, None) => Ok(Arc::new(remote(config, way)?)),
     }
 }
 
@@ -389,6 +405,7 @@ impl Follower {
                 by_service.entry(service.clone()).or_default().push(peer.clone());
             }
         }
-        directory.by_service = by_service;
+        directory.by_service =
+            by_service.into_iter().map(|(service, peers)| (service, peers.into())).collect();
     }
 }

@@ -62,13 +62,20 @@ pub struct VoterConfig {
     pub group: u64,
     /// Where its log and its snapshots are.
     pub dir: PathBuf,
-    /// Whether it is added to a group that runs already.
+    /// Whether a group that runs already takes it: it asks any of the voters that are named. One that has a log goes on from it.
     pub is_joining: bool,
     /// How long a tick of Raft is.
     pub tick: Duration,
 }
 
 impl VoterConfig {
+    /// One that a group that runs already is to take.
+    #[must_use]
+    pub const fn joining(mut self) -> Self {
+        self.is_joining = true;
+        self
+    }
+
     /// A voter with the defaults: group 1, ticks of 100 ms.
     #[must_use]
     pub fn new(id: u64, dir: impl Into<PathBuf>) -> Self {

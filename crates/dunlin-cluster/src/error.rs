@@ -66,6 +66,9 @@ pub enum StartError {
     /// The voter does not start.
     #[error("the voter does not start")]
     Voter(#[source] Arc<dunlin_registry::StartError>),
+    /// The other voters do not take it.
+    #[error("the other voters do not take this one")]
+    Join(#[source] RegistryError),
     /// The URLs of the voters will not do.
     #[error("the voters cannot be asked")]
     Voters(#[source] Arc<dunlin_registry::grpc::RemoteError>),

@@ -95,6 +95,15 @@ impl Frame {
         carried + FRAME_OVERHEAD
     }
 
+    /// Whether both ends would know different things if it did not arrive: such a frame is sent however much waits, or the link ends.
+    #[must_use]
+    pub const fn must_arrive(&self) -> bool {
+        matches!(
+            self.said,
+            Some(Said::Hello(_) | Said::Close(_) | Said::Ended(_) | Said::Altered(_) | Said::Alive(_))
+        )
+    }
+
     /// Whether it says nothing, which never is so.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

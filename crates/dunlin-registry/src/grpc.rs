@@ -5,8 +5,9 @@
 //! came of it, `INVALID_ARGUMENT` for what is too long, `OUT_OF_RANGE` for a watch that is too far behind.
 //!
 //! - `grpc/messages.rs`: what is asked and answered. `docs/protocol/registry.md` has it in one place.
-//! - `grpc/server.rs`: the service. `grpc/remote.rs`: the client.
+//! - `grpc/server.rs`: the service. `grpc/remote.rs`: the client; `grpc/members.rs`: its changes of members.
 
+mod members;
 pub mod messages;
 mod remote;
 mod server;

@@ -116,6 +116,12 @@ impl LocalRegistry {
         self.shared.id.0
     }
 
+    /// The id of the group.
+    #[must_use]
+    pub fn cluster_id(&self) -> u64 {
+        self.shared.cluster.0
+    }
+
     /// The revision of what this member has.
     #[must_use]
     pub fn revision(&self) -> u64 {

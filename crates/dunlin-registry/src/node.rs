@@ -155,6 +155,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) id: MemberId,
+    pub(crate) cluster: ClusterId,
     pub(crate) store: RwLock<Store>,
     pub(crate) waiting: Mutex<Waiting>,
     /// The revision of the store, for watches to wait on.
@@ -205,6 +206,7 @@ impl Node {
         let (inputs, inbox) = mpsc::channel(INBOX_MAX);
         let shared = Arc::new(Shared {
             id: config.id,
+            cluster: config.cluster,
             revision: watch::Sender::new(store.revision()),
             store: RwLock::new(store),
             waiting: Mutex::default(),

@@ -10,6 +10,8 @@ use crate::limits::{BATCH_LEN_MAX, LINK_QUEUE_LEN_MAX};
 pub(crate) enum QueueError {
     /// So much waits already.
     Full,
+    /// So much waits that what must arrive does not fit either: the link is of no use any more.
+    Overflowed,
     /// The link has ended.
     Ended,
 }
@@ -30,13 +32,19 @@ impl Default for FrameQueue {
 }
 
 impl FrameQueue {
-    /// Takes a frame; one alone however long it is. Tells whether it is the first to wait.
+    /// Takes a frame; one alone however long it is. What must arrive has as much room again as all others. Tells whether it is the first to
+    /// wait.
     pub(crate) fn push(&mut self, frame: Frame) -> Result<bool, QueueError> {
         if self.is_ended {
             return Err(QueueError::Ended);
         }
         let len = frame.len();
-        if self.len + len > self.len_max && !self.frames.is_empty() {
+        let over = |len_max: usize| self.len + len > len_max && !self.frames.is_empty();
+        if frame.must_arrive() && over(2 * self.len_max) {
+            self.is_ended = true;
+            return Err(QueueError::Overflowed);
+        }
+        if !frame.must_arrive() && over(self.len_max) {
             return Err(QueueError::Full);
         }
         self.len += len;
@@ -78,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame::{Call, Said};
+    use crate::frame::{Call, Ended, Said};
     use crate::limits::FRAME_OVERHEAD;
 
     fn call(id: u64, len: usize) -> Frame {
@@ -128,6 +136,17 @@ mod tests {
             ids.push(batch.frames.iter().map(id).collect::<Vec<_>>());
         }
         assert_eq!(ids, [vec![1], vec![2], vec![3, 4]]);
+    }
+
+    #[test]
+    fn what_must_arrive_is_taken_when_others_are_not_and_when_it_is_not_the_queue_has_ended() {
+        let mut queue = FrameQueue { len_max: 10_000, ..FrameQueue::default() };
+        while queue.push(call(1, 100)).is_ok() {}
+        let ended = || Frame::from(Ended { session: 7, ..Ended::default() });
+        assert_eq!(queue.push(call(1, 100)), Err(QueueError::Full));
+        let taken = (0..10_000).take_while(|_| queue.push(ended()).is_ok()).count();
+        assert!(taken > 200, "{taken}");
+        assert_eq!(queue.push(ended()), Err(QueueError::Ended));
     }
 
     #[test]

@@ -207,6 +207,7 @@ async fn live(
             // A full queue says more than a ping.
             _ = beats.tick() => drop(link.send(Ping {})),
             () = sleep_until(Instant::from_std(pulse.dies_at())) => return "nothing was heard of it for too long",
+            () = link.outgoing.overflowed() => return "it takes nothing of what it is sent",
         }
     }
 }

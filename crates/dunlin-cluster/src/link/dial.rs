@@ -53,6 +53,8 @@ enum LinkError {
     Broken(#[source] Box<Status>),
     #[error("nothing was heard of the node for too long")]
     Silent,
+    #[error("the node takes nothing of what it is sent")]
+    Overflowed,
     #[error("the node ended the link")]
     Ended,
 }
@@ -172,6 +174,7 @@ async fn live(
             // A full queue says more than a ping.
             _ = beats.tick() => drop(outgoing.send(Ping {}.into())),
             () = sleep_until(Instant::from_std(pulse.dies_at())) => return LinkError::Silent,
+            () = outgoing.overflowed() => return LinkError::Overflowed,
         }
     }
 }

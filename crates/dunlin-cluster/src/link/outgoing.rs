@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
+use tokio_util::sync::CancellationToken;
 
 use crate::core::{FrameQueue, QueueError};
 use crate::error::SendError;
@@ -16,6 +17,7 @@ use crate::frame::{Batch, Frame};
 pub(crate) struct Outgoing {
     queue: Mutex<FrameQueue>,
     waker: AtomicWaker,
+    overflowed: CancellationToken,
 }
 
 impl Outgoing {
@@ -34,8 +36,17 @@ impl Outgoing {
                 Ok(())
             }
             Err(QueueError::Full) => Err(SendError::Overloaded),
+            Err(QueueError::Overflowed) => {
+                self.overflowed.cancel();
+                Err(SendError::Unreachable)
+            }
             Err(QueueError::Ended) => Err(SendError::Unreachable),
         }
+    }
+
+    /// Waits until more had to wait than may: the other end takes nothing.
+    pub(crate) async fn overflowed(&self) {
+        self.overflowed.cancelled().await;
     }
 
     /// Takes no frame any more; the stream ends after those that wait.

@@ -30,6 +30,8 @@ pub struct Peer {
     is_up: watch::Sender<bool>,
     /// It is in the registry no more: nothing new is for it.
     is_gone: AtomicBool,
+    /// There is a link to it, it is in the registry, and it does not drain: what each call looks at.
+    takes_new: AtomicBool,
     waiting: Mutex<Waiting>,
     in_flight: AtomicUsize,
     links: AtomicU64,
@@ -54,6 +56,7 @@ impl Peer {
             outgoing: Mutex::new(None),
             is_up: watch::Sender::new(false),
             is_gone: AtomicBool::new(false),
+            takes_new: AtomicBool::new(false),
             waiting: Mutex::new(Waiting { last_id, calls: HashMap::new() }),
             in_flight: AtomicUsize::new(0),
             links: AtomicU64::new(0),
@@ -77,10 +80,21 @@ impl Peer {
         if **known != *record {
             *known = Arc::new(record.clone());
         }
+        drop(known);
+        self.look();
+    }
+
+    /// What is known of it has changed.
+    fn look(&self) {
+        // Whoever comes last has seen all changes.
+        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let takes_new = self.is_up() && !self.is_gone() && record.state() == NodeState::Up;
+        self.takes_new.store(takes_new, Ordering::Release);
     }
 
     pub(crate) fn set_gone(&self) {
         self.is_gone.store(true, Ordering::Release);
+        self.look();
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -102,7 +116,7 @@ impl Peer {
     /// Whether it takes sessions that were not with it before.
     #[must_use]
     pub fn takes_new(&self) -> bool {
-        self.is_up() && !self.is_gone() && self.record().state() == NodeState::Up
+        self.takes_new.load(Ordering::Acquire)
     }
 
     /// Waits until there is a link to it.
@@ -171,11 +185,13 @@ impl Peer {
     /// The link is known to work at both ends.
     pub(crate) fn set_up(&self) {
         self.is_up.send_replace(true);
+        self.look();
     }
 
     /// The link has ended.
     pub(crate) fn end(&self) {
         self.is_up.send_replace(false);
+        self.look();
         if let Some(outgoing) = self.outgoing().take() {
             outgoing.end();
         }

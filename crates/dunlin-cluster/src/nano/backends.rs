@@ -240,6 +240,7 @@ async fn live(backends: &Backends, backend: &Backend) -> bool {
 
         over = calls.run(&wire, &side, shared.dialer.timing) => over,
         () = lingering(peer) => CallsOver::Finished,
+        () = outgoing.overflowed() => CallsOver::TooSlow,
     };
     peer.end();
     tracing::warn!(node = record.name, why = %over, "the connection to a node of nano has ended");

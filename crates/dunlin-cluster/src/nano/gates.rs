@@ -319,7 +319,11 @@ async fn live(shared: &Shared, gate: &Gate, calls: &mut Calls) -> &'static str {
         let Ok(wire) = timeout_at(deadline, connect(shared, &gate.addr)).await else {
             return "it is not reached";
         };
-        let over = calls.run(&wire, gate, shared.dialer.timing).await;
+        let over = tokio::select! {
+
+            over = calls.run(&wire, gate, shared.dialer.timing) => over,
+            () = gate.outgoing.overflowed() => return "it takes nothing of what it is sent",
+        };
         if over == CallsOver::Finished {
             return "nothing is for it any more";
         }

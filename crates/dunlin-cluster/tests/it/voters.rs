@@ -127,3 +127,24 @@ async fn a_node_without_a_registry_and_one_with_certificates_that_are_none_say_s
     let error = rig.try_start(&config, &[]).await.unwrap_err();
     assert!(matches!(error, StartError::Tls(_)), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_voter_joins_a_group_that_runs_by_asking_any_of_its_voters() {
+    let dir = tempfile::tempdir().unwrap();
+    let configs = configs(dir.path(), None);
+    let nodes = start(&configs).await;
+    let mut config = configs[3].clone();
+    config.name = "voter-4".to_owned();
+    let mut voter = VoterConfig::new(4, dir.path().join("voter-4")).joining();
+    voter.tick = Duration::from_millis(20);
+    let config = config.voter(voter);
+    let joined = Rig::new().start(&config, &[]).await;
+    let is_voter = |node: &Node| {
+        let members = node.cluster.voter().unwrap().registry().members();
+        members.iter().any(|member| member.id == 4 && !member.is_learner)
+    };
+    until(|| (is_voter(&joined) && is_voter(&nodes[0])).then_some(())).await;
+    joined.cluster.stop().await;
+    // It goes on where it was, and joins no second time.
+    Rig::new().start(&config, &[]).await;
+}

@@ -104,6 +104,44 @@ pub struct WatchEvent {
     pub entry: KeyValue,
 }
 
+/// A change of members.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ChangeMemberRequest {
+    /// Which, as a [`MemberChange`].
+    #[prost(enumeration = "MemberChange", tag = "1")]
+    pub change: i32,
+    /// Whom it is about.
+    #[prost(message, required, tag = "2")]
+    pub member: Member,
+    /// How long it may take, in milliseconds; 0 for as long as the member lets it.
+    #[prost(uint64, tag = "3")]
+    pub timeout_ms: u64,
+}
+
+/// What becomes of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum MemberChange {
+    /// None that is known.
+    Unknown = 0,
+    /// It is added, learns, and votes as soon as it can.
+    Add = 1,
+    /// It is added and learns.
+    AddLearner = 2,
+    /// It votes, after it has learnt.
+    Promote = 3,
+    /// It is removed for ever.
+    Remove = 4,
+    /// It is called otherwise, or is elsewhere.
+    Update = 5,
+    /// It leads, if it can.
+    Transfer = 6,
+}
+
+/// The change is committed; a transfer is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct ChangeMemberResponse {}
+
 /// How does the member do?
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct StatusRequest {}
@@ -132,4 +170,7 @@ pub struct StatusResponse {
     /// The members of the group.
     #[prost(message, repeated, tag = "7")]
     pub members: Vec<Member>,
+    /// The id of the group.
+    #[prost(uint64, tag = "8")]
+    pub cluster: u64,
 }

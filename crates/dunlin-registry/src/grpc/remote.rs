@@ -23,7 +23,7 @@ use crate::store::{Answered, Compacted, Event, EventKind, KeyRange, Operation, R
 use crate::watch::{Watch, WatchSource};
 
 /// A connection to one member, made when it is first asked.
-type Client = RegistryClient<Channel>;
+pub(super) type Client = RegistryClient<Channel>;
 
 /// Why there is nobody to ask.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +149,7 @@ impl RemoteRegistry {
         self.ask(|mut member: Client| async move { member.status(StatusRequest {}).await }).await
     }
 
-    fn timeout_ms(&self) -> u64 {
+    pub(super) fn timeout_ms(&self) -> u64 {
         u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -160,7 +160,7 @@ impl RemoteRegistry {
     }
 
     /// Asks one member after another, beginning with the one that answered last.
-    async fn ask<T, Fut>(&self, request: impl Fn(Client) -> Fut) -> Result<T, RegistryError>
+    pub(super) async fn ask<T, Fut>(&self, request: impl Fn(Client) -> Fut) -> Result<T, RegistryError>
     where
         Fut: Future<Output = Result<tonic::Response<T>, Status>>,
     {

@@ -9,11 +9,11 @@ use tonic::{Code, Request, Response, Status};
 
 use super::generated::registry_server::{Registry as Service, RegistryServer};
 use super::messages::{
-    ExecuteRequest, ExecuteResponse, Executed, RangeRequest, RangeResponse, StatusRequest, StatusResponse,
-    WatchEvent, WatchRequest, WatchResponse,
+    ChangeMemberRequest, ChangeMemberResponse, ExecuteRequest, ExecuteResponse, Executed, MemberChange,
+    RangeRequest, RangeResponse, StatusRequest, StatusResponse, WatchEvent, WatchRequest, WatchResponse,
 };
 use super::{COMPACTED_REVISION, MESSAGE_LEN_MAX};
-use crate::error::RegistryError;
+use crate::error::{RegistryError, chain};
 use crate::limits::REQUEST_TIMEOUT_MAX;
 use crate::local::LocalRegistry;
 use crate::registry::{Consistency, Registry as _};
@@ -94,7 +94,29 @@ impl Service for Served {
             applied: state.applied,
             revision: self.registry.revision(),
             members: self.registry.members(),
+            cluster: self.registry.cluster_id(),
         }))
+    }
+
+    async fn change_member(
+        &self,
+        request: Request<ChangeMemberRequest>,
+    ) -> Result<Response<ChangeMemberResponse>, Status> {
+        let ChangeMemberRequest { change, member, timeout_ms } = request.into_inner();
+        let registry = self.registry(timeout_ms);
+        let changed = match MemberChange::try_from(change) {
+            Ok(MemberChange::Add) => registry.add_member(&member).await,
+            Ok(MemberChange::AddLearner) => registry.add_learner(&member).await,
+            Ok(MemberChange::Promote) => registry.promote(member.id).await,
+            Ok(MemberChange::Remove) => registry.remove_member(member.id).await,
+            Ok(MemberChange::Update) => registry.update_member(&member).await,
+            Ok(MemberChange::Transfer) => registry.transfer_leadership(member.id),
+            Ok(MemberChange::Unknown) | Err(_) => {
+                return Err(Status::invalid_argument("the change of members is of an unknown kind"));
+            }
+        };
+        changed.map_err(|error| status(&error))?;
+        Ok(Response::new(ChangeMemberResponse {}))
     }
 }
 
@@ -128,12 +150,14 @@ fn status(error: &RegistryError) -> Status {
         RegistryError::TimedOut => Code::DeadlineExceeded,
         RegistryError::TooLarge { .. } | RegistryError::Store(_) => Code::InvalidArgument,
         RegistryError::Compacted(_) => Code::OutOfRange,
+        // Another one is on its way, or a leader knows more in a moment.
+        RegistryError::Change(_) if error.is_retryable() => Code::Unavailable,
         RegistryError::Member(_) | RegistryError::Change(_) | RegistryError::Refused { .. } => {
             Code::FailedPrecondition
         }
         RegistryError::NoAnswer => Code::Internal,
     };
-    let mut status = Status::new(code, error.to_string());
+    let mut status = Status::new(code, chain(error));
     if let RegistryError::Compacted(compacted) = error {
         status.metadata_mut().insert(COMPACTED_REVISION, compacted.compacted.into());
     }

@@ -109,6 +109,16 @@ impl Group {
         id
     }
 
+    pub(crate) fn cluster(&self) -> ClusterId {
+        CLUSTER
+    }
+
+    /// Starts a member that was added already.
+    pub(crate) fn start_joined(&mut self, id: u64, members: Vec<Member>, listener: TcpListener) {
+        let node = self.start(id, &Begin::Join(members), listener);
+        self.nodes.push(Some(node));
+    }
+
     /// Who leads, once all who run agree.
     pub(crate) async fn leader(&self) -> u64 {
         until(async || {

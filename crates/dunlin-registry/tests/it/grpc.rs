@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 
-use crate::group::Group;
+use crate::group::{Group, until};
 
 /// A group whose members are served over gRPC.
 pub(crate) struct Served {
@@ -115,4 +115,30 @@ async fn without_a_quorum_it_takes_as_long_as_it_may_and_no_longer() {
     assert!(matches!(RemoteRegistry::new([]), Err(RemoteError::Nobody)));
     let near = served.group.registry(1).with_timeout(Duration::from_millis(100)).put("k", "", 0).await;
     assert!(matches!(near, Err(RegistryError::TimedOut | RegistryError::NoLeader)));
+}
+
+#[tokio::test]
+async fn somebody_new_joins_by_asking_any_member_and_is_told_who_is_there() {
+    let mut served = Served::of(3).await;
+    let leader = served.group.leader().await;
+    let follower = usize::try_from(served.group.others(leader)[0]).unwrap() - 1;
+    let client = RemoteRegistry::new([&*served.urls[follower]]).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let me = dunlin_registry::store::Member { id: 4, urls: vec![url], ..Default::default() };
+    let (cluster, members) = client.join(&me).await.unwrap();
+    assert_eq!((cluster, members.len()), (served.group.cluster(), 4));
+    // Asking again is no second change.
+    assert_eq!(client.join(&me).await.unwrap().1.len(), 4);
+    served.group.start_joined(4, members, listener);
+    until(async || {
+        let voters = client.status().await.ok()?.members.into_iter().filter(|member| !member.is_learner);
+        (voters.count() == 4).then_some(())
+    })
+    .await;
+    client.transfer_leadership(4).await.unwrap();
+    until(async || (client.status().await.ok()?.leader == 4).then_some(())).await;
+    client.remove_member(4).await.unwrap();
+    let gone = client.add_member(&me).await.unwrap_err();
+    assert!(matches!(&gone, RegistryError::Refused { reason } if reason.contains("was removed")), "{gone:?}");
 }

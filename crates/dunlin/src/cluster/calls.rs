@@ -227,8 +227,9 @@ impl ClusterHost {
     /// Everybody who serves a route.
     fn targets(&self, route: &str) -> Vec<Target> {
         let here = self.router.lookup(route.as_bytes()).map(|_| Target::Here);
-        let peers = self.cluster().map(|cluster| cluster.peers_with(service_of(route))).unwrap_or_default();
-        here.into_iter().chain(peers.into_iter().map(Target::Peer)).collect()
+        let peers = self.cluster().map(|cluster| cluster.peers_with(service_of(route)));
+        let peers = peers.iter().flat_map(|peers| peers.iter()).cloned().map(Target::Peer);
+        here.into_iter().chain(peers).collect()
     }
 
     fn target(&self, route: &str, key: Option<&[u8]>, avoided: &[u64]) -> Result<Target> {

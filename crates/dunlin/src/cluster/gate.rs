@@ -126,15 +126,22 @@ impl ClusterHost {
         let session = call.session();
         let bound = session.bound(service);
         let takes = |peer: &&Arc<Peer>| !avoided.contains(&peer.id()) && peer.takes_new();
+        let find = |node: u64| peers.iter().find(|peer| peer.id() == node).filter(takes);
+        // What nearly always happens goes the short way.
+        if policy == Policy::Sticky
+            && let Some(peer) = bound.and_then(find)
+        {
+            return Ok(peer.clone());
+        }
         let candidates: Vec<Candidate> = peers.iter().filter(takes).map(|peer| peer.candidate()).collect();
         let key = self.key(service, call);
-        let node = choose(policy, &candidates, bound, key.as_deref(), fastrand::u64(..))
-            .ok_or_else(|| Error::unavailable("no node that serves this route is reached"))?;
-        if bound != Some(node) && policy != Policy::LeastLoaded {
-            session.bind_service(service, node);
+        let node = choose(policy, &candidates, bound, key.as_deref(), fastrand::u64(..));
+        let unreached = || Error::unavailable("no node that serves this route is reached");
+        let peer = node.and_then(find).ok_or_else(unreached)?;
+        if bound != Some(peer.id()) && policy != Policy::LeastLoaded {
+            session.bind_service(service, peer.id());
         }
-        let chosen = peers.into_iter().find(|peer| peer.id() == node);
-        chosen.ok_or_else(|| Error::unavailable("no node that serves this route is reached"))
+        Ok(peer.clone())
     }
 
     /// A session of ours has ended: every node that knows it is told once.

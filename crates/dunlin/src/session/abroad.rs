@@ -168,6 +168,9 @@ impl Session {
 
     /// Takes over what the node of the client knows. What it has not heard of yet it is told again.
     pub(crate) fn refresh(&self, client: &Client) {
+        if let (Some(reason), Home::Gate(gate)) = (self.closing(), self.home()) {
+            gate.close(self, &reason);
+        }
         self.set_shared(&client.attributes);
         match (&client.uid, self.uid()) {
             (Some(uid), _) => self.set_uid(Some(uid)),
