@@ -4,6 +4,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::cluster::{KvArgs, LeaderArgs, MembersArgs, NodesArgs};
+
 /// Where the demo is served when nothing else is asked for.
 pub(crate) const DEMO_ADDR: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 3250);
@@ -14,7 +16,10 @@ const BOTS_MAX: i64 = 200;
 /// dunlin, a realtime server framework
 #[derive(Debug, Parser)]
 #[command(name = "dunlin", version, arg_required_else_help = true, subcommand_required = true)]
-#[command(after_help = "Try it:\n  dunlin demo")]
+#[command(after_help = "Try it:
+  dunlin demo
+
+Exit codes: 0 done, 1 failed, 2 not understood, 3 no such key.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -28,6 +33,14 @@ pub(crate) enum Command {
     /// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the
     /// page in two tabs and they talk with each other.
     Demo(DemoArgs),
+    /// Read, set, remove and watch keys of the store that the voters keep
+    Kv(KvArgs),
+    /// Say who is to lead the voters
+    Leader(LeaderArgs),
+    /// Show the voters of a cluster, add one or remove one
+    Members(MembersArgs),
+    /// Show the nodes of a cluster
+    Nodes(NodesArgs),
 }
 
 /// How the demo is served.
@@ -63,7 +76,9 @@ mod tests {
     use super::*;
 
     fn demo(args: &[&str]) -> Result<DemoArgs, clap::Error> {
-        let Command::Demo(args) = Cli::try_parse_from(["dunlin", "demo"].iter().chain(args))?.command;
+        let Command::Demo(args) = Cli::try_parse_from(["dunlin", "demo"].iter().chain(args))?.command else {
+            panic!("the demo was asked for")
+        };
         Ok(args)
     }
 
@@ -87,6 +102,18 @@ mod tests {
         assert_eq!(demo(&[]).unwrap().bots, 5);
         assert_eq!(demo(&["--bots", "0"]).unwrap().bots, 0);
         assert!(demo(&["--bots", "201"]).is_err());
+    }
+
+    #[test]
+    fn whom_to_ask_is_a_url_and_how_long_it_may_take_a_time() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(
+            parse("dunlin members --at http://10.0.0.1:7001,http://10.0.0.2:7001 --timeout 500ms").is_ok()
+        );
+        let error = parse("dunlin nodes --at 10.0.0.1:7001").unwrap_err().to_string();
+        assert!(error.contains("such as http://10.0.0.1:7001"), "{error}");
+        let error = parse("dunlin nodes --timeout soon").unwrap_err().to_string();
+        assert!(error.contains("such as 500ms or 5s"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The `dunlin` command. `cli.rs` is what can be asked of it, `demo/` the chat that already moves.
+//! The `dunlin` command. `cli.rs` is what can be asked of it, `demo/` the chat that already moves, `cluster/` what is asked of a cluster.
 
 mod cli;
+mod cluster;
 mod demo;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
@@ -11,13 +12,21 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, DemoArgs};
+use crate::cluster::Question;
 use crate::demo::{Banner, Demo};
 
 fn main() -> ExitCode {
-    let Command::Demo(args) = Cli::parse().command;
+    let command = Cli::parse().command;
     write_logs();
-    match run_demo(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match command {
+        Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),
+        Command::Kv(args) => ask(Question::Kv(args)),
+        Command::Leader(args) => ask(Question::Leader(args)),
+        Command::Members(args) => ask(Question::Members(args)),
+        Command::Nodes(args) => ask(Question::Nodes(args)),
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             // Nobody is left to be told when stderr is closed as well.
             writeln!(stderr(), "error: {error:#}").ok();
@@ -36,13 +45,18 @@ fn write_logs() {
         .init();
 }
 
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().context("the system gives no runtime")
+}
+
+fn ask(question: Question) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(cluster::run(question))
+}
+
 /// Clients are served by the shards' own threads; this runtime has the bots and the signals.
 fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the system gives no runtime")?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let demo = Demo::start(args).await?;
         let is_styled = stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let banner = Banner { demo: &demo, is_styled };

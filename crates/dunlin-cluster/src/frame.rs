@@ -3,11 +3,12 @@
 //! A link is dialed by the node whose sessions it is about. The dialer sends [`Call`], [`Ended`] and [`Alive`]; the other end [`Answer`],
 //! [`Push`] and [`Close`]; both send [`Hello`] first, [`Altered`] and [`Ping`]. `docs/protocol/cluster.md` has it in one place.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use prost::Message;
+use prost::encoding::{WireType, decode_key, decode_varint};
 
 use crate::error::FrameError;
-use crate::limits::{FRAME_OVERHEAD, SHARED_ATTRIBUTES_LEN_MAX};
+use crate::limits::{BATCH_FRAMES_MAX, FRAME_OVERHEAD, SHARED_ATTRIBUTES_LEN_MAX};
 
 /// Some frames, in order.
 #[derive(Clone, PartialEq, Message)]
@@ -15,6 +16,32 @@ pub struct Batch {
     /// The frames.
     #[prost(message, repeated, tag = "1")]
     pub frames: Vec<Frame>,
+}
+
+impl Batch {
+    /// Reads a batch, once it is known how many frames it has: nothing is made of them before.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameError`] when there are too many, or they are none.
+    pub fn read(bytes: Bytes) -> Result<Self, FrameError> {
+        let (mut rest, mut count) = (bytes.clone(), 0);
+        while rest.has_remaining() {
+            let (_, WireType::LengthDelimited) = decode_key(&mut rest)? else {
+                return Err(FrameError::NoFrame);
+            };
+            let len = usize::try_from(decode_varint(&mut rest)?).unwrap_or(usize::MAX);
+            if len > rest.remaining() {
+                return Err(FrameError::NoFrame);
+            }
+            rest.advance(len);
+            count += 1;
+            if count > BATCH_FRAMES_MAX {
+                return Err(FrameError::TooMany);
+            }
+        }
+        Ok(Self::decode(bytes)?)
+    }
 }
 
 /// One thing that is said.
@@ -314,4 +341,32 @@ pub struct Alive {
     /// Whether these are the last.
     #[prost(bool, tag = "2")]
     pub is_last: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_read_as_it_was_written() {
+        let call = Call { id: 7, route: "Room.say".to_owned(), body: "hi".into(), ..Call::default() };
+        let batch = Batch { frames: vec![call.into(), Ping {}.into()] };
+        assert_eq!(Batch::read(batch.encode_to_vec().into()).unwrap(), batch);
+    }
+
+    #[test]
+    fn a_batch_of_more_frames_than_may_be_is_refused_before_they_are_made() {
+        let frames = |count: usize| Bytes::from([0x0a, 0x00].repeat(count));
+        assert_eq!(Batch::read(frames(BATCH_FRAMES_MAX)).unwrap().frames.len(), BATCH_FRAMES_MAX);
+        assert!(Batch::read(frames(BATCH_FRAMES_MAX + 1)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            Batch::read(bytes.into()).ok();
+        }
+    }
 }

@@ -1,0 +1,159 @@
+//! The command line of what is asked of a cluster.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+/// Whom to ask.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct At {
+    /// Cluster addresses of voters; the next one is asked when one does not answer
+    #[arg(long, global = true, value_name = "URL", value_delimiter = ',', env = "DUNLIN_AT", default_value = "http://127.0.0.1:7001", value_parser = url)]
+    pub(crate) at: Vec<String>,
+
+    /// How long an answer may take, such as 500ms or 5s
+    #[arg(long, global = true, value_name = "TIME", default_value = "5s", value_parser = time)]
+    pub(crate) timeout: Duration,
+
+    /// Answers as JSON, one value a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// Keys of the store that the voters keep.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  dunlin kv put motd hello              sets a key
+  dunlin kv get motd                    prints its value; exit code 3 when there is none
+  dunlin kv get rooms/ --prefix --json  all keys that begin so, as JSON
+  dunlin kv watch rooms/ --prefix       what happens to them, until Ctrl-C
+  dunlin kv del rooms/ --prefix         removes them, and prints how many there were")]
+pub(crate) struct KvArgs {
+    #[command(flatten)]
+    pub(crate) at: At,
+    #[command(subcommand)]
+    pub(crate) command: KvCommand,
+}
+
+/// What to do with keys.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum KvCommand {
+    /// Print the value of a key
+    Get {
+        #[command(flatten)]
+        keys: Keys,
+        /// What the voter that is asked has will do, which may be old; works without a leader
+        #[arg(long)]
+        stale: bool,
+    },
+    /// Set a key
+    Put {
+        /// The key
+        key: String,
+        /// Its value
+        value: String,
+    },
+    /// Remove a key
+    Del {
+        #[command(flatten)]
+        keys: Keys,
+    },
+    /// Print what happens to a key
+    Watch {
+        #[command(flatten)]
+        keys: Keys,
+        /// From a revision on, which may have been; what comes without it
+        #[arg(long, value_name = "REVISION", default_value_t = 0)]
+        from: u64,
+    },
+}
+
+/// Which keys.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Keys {
+    /// The key
+    pub(crate) key: String,
+    /// All keys that begin so
+    #[arg(long)]
+    pub(crate) prefix: bool,
+}
+
+/// The voters of a cluster.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  dunlin members                              who votes, who leads
+  dunlin members add 4 http://10.0.0.4:7001   adds a voter, before it is started as one that joins
+  dunlin members remove 3                     removes one for ever")]
+pub(crate) struct MembersArgs {
+    #[command(flatten)]
+    pub(crate) at: At,
+    #[command(subcommand)]
+    pub(crate) command: Option<MembersCommand>,
+}
+
+/// A change of voters.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum MembersCommand {
+    /// Add a voter, which learns first
+    Add {
+        /// Its id, which nobody had before
+        id: u64,
+        /// Where other voters reach it
+        #[arg(value_parser = url)]
+        url: String,
+    },
+    /// Remove a voter for ever
+    Remove {
+        /// Its id
+        id: u64,
+    },
+}
+
+/// Who leads the voters.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  dunlin leader transfer 2   lets voter 2 lead")]
+pub(crate) struct LeaderArgs {
+    #[command(flatten)]
+    pub(crate) at: At,
+    #[command(subcommand)]
+    pub(crate) command: LeaderCommand,
+}
+
+/// What to do about the leader.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum LeaderCommand {
+    /// Ask the leader to hand over
+    Transfer {
+        /// The id of the voter that is to lead
+        to: u64,
+    },
+}
+
+/// The nodes of a cluster.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  dunlin nodes                                 every node with its services and how it does
+  dunlin nodes --json | jq -r 'select(.state == \"draining\") | .name'")]
+pub(crate) struct NodesArgs {
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+fn url(text: &str) -> Result<String, String> {
+    let is_url = ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    if is_url { Ok(text.to_owned()) } else { Err("write a URL, such as http://10.0.0.1:7001".to_owned()) }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let example = || "write a time such as 500ms or 5s".to_owned();
+    let (number, ms) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(number), _) => (number, 1),
+        (None, Some(number)) => (number, 1_000),
+        (None, None) => return Err(example()),
+    };
+    let number: u64 = number.parse().map_err(|_| example())?;
+    Ok(Duration::from_millis(number.saturating_mul(ms)))
+}
