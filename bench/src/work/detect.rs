@@ -51,8 +51,7 @@ pub enum Fate {
 /// When the connection cannot be opened or ends, or none of the backends answers before the signal.
 pub fn run(engine: &mut Engine, backends: &[u32], plan: DetectPlan) -> Result<Report> {
     ensure!(plan.period_ms > 0 && plan.give_up_ms / plan.period_ms < 10_000, "request ids would come twice");
-    let [period, calm, give_up] =
-        [plan.period_ms, plan.calm_ms, plan.give_up_ms].map(Duration::from_millis);
+    let [period, calm, give_up] = [plan.period_ms, plan.calm_ms, plan.give_up_ms].map(Duration::from_millis);
     engine.open(1)?;
     let mut asking = Asking::default();
     let mut pace = Pace { next_at: Instant::now(), period };

@@ -193,8 +193,7 @@ mod tests {
     #[test]
     fn every_promised_name_is_measured() {
         for is_quick in [false, true] {
-            let names: Vec<String> =
-                Cluster::trials(is_quick).into_iter().map(|trial| trial.name).collect();
+            let names: Vec<String> = Cluster::trials(is_quick).into_iter().map(|trial| trial.name).collect();
             let promised = [
                 "echo/1",
                 "echo/64",
