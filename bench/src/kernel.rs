@@ -87,6 +87,46 @@ impl Meter {
     }
 }
 
+/// Reads the figures of processes that are one server together, such as a gate and a backend.
+#[derive(Debug, Clone)]
+pub struct Meters(Vec<Meter>);
+
+impl Meters {
+    /// Meters of these processes.
+    #[must_use]
+    pub fn new(pids: &[u32]) -> Self {
+        Self(pids.iter().copied().map(Meter::new).collect())
+    }
+
+    /// Processor time so far of each.
+    ///
+    /// # Errors
+    ///
+    /// When a process is gone or `/proc` is not there.
+    pub fn cpu(&self) -> io::Result<Vec<CpuSample>> {
+        self.0.iter().map(|meter| meter.cpu()).collect()
+    }
+
+    /// Nanoseconds of processor time of each from `earlier` until now.
+    ///
+    /// # Errors
+    ///
+    /// When a process is gone or `/proc` is not there.
+    pub fn cpu_since(&self, earlier: &[CpuSample]) -> io::Result<Vec<u64>> {
+        let now = self.cpu()?;
+        Ok(now.iter().zip(earlier).map(|(now, earlier)| now.since(earlier)).collect())
+    }
+
+    /// Resident memory of all in bytes.
+    ///
+    /// # Errors
+    ///
+    /// When a process is gone or `/proc` is not there.
+    pub fn rss(&self) -> io::Result<u64> {
+        self.0.iter().map(|meter| meter.rss()).sum()
+    }
+}
+
 impl CpuSample {
     /// Nanoseconds of processor time from `earlier` to this sample.
     #[must_use]

@@ -9,6 +9,7 @@
 pub mod bare;
 pub mod dialect;
 pub mod engine;
+pub mod handlers;
 pub mod http;
 pub mod inbound;
 pub mod kernel;

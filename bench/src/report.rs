@@ -24,6 +24,12 @@ pub struct Report {
     /// Processor time of the server for one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_cpu_us_per_op: Option<f64>,
+    /// The part of the first process, where the server is a gate and others behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate_cpu_us_per_op: Option<f64>,
+    /// The part of the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend_cpu_us_per_op: Option<f64>,
     /// Processor time of the client for one of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_cpu_us_per_op: Option<f64>,
@@ -54,6 +60,12 @@ pub struct Report {
     /// Answers with another request's body or id, deliveries out of order or twice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wrong: Option<u64>,
+    /// Answers that said that the request failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u64>,
+    /// Time from a node's end to the first answer of another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detect_ms: Option<f64>,
     /// Resident bytes of a connection that did nothing but the handshake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes_per_conn_fresh: Option<f64>,
@@ -72,6 +84,17 @@ impl Report {
     /// Sets the rate of `ops` operations, and what the server spent on each.
     pub fn set_server_cost(&mut self, ops: u64, elapsed: Duration, cpu_ns: u64) {
         self.server_cpu_us_per_op = self.set_rate(ops, elapsed, cpu_ns);
+    }
+
+    /// Sets the rate of `ops` operations, and what each of the server's processes spent on each, the gate first if there are several.
+    pub fn set_server_costs(&mut self, ops: u64, elapsed: Duration, cpu_ns: &[u64]) {
+        if let [gate, backends @ ..] = cpu_ns
+            && !backends.is_empty()
+        {
+            self.gate_cpu_us_per_op = self.set_rate(ops, elapsed, *gate);
+            self.backend_cpu_us_per_op = self.set_rate(ops, elapsed, backends.iter().sum());
+        }
+        self.set_server_cost(ops, elapsed, cpu_ns.iter().sum());
     }
 
     /// Sets the rate of `ops` operations, and what the client spent on each.

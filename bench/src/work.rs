@@ -2,8 +2,10 @@
 
 pub mod broadcast;
 pub mod churn;
+pub mod detect;
 pub mod echo;
 pub mod idle;
+pub mod who;
 
 // The figures of a server come from `/proc`, so only Linux has them.
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! `cargo xtask bench AREA`: what is compared as processes of their own, in rotation, medians, a table and JSON lines.
 //!
-//! An area says in `edge.rs`, `http.rs`, `raft.rs` or `registry.rs` what is measured and how one run goes; `fleet.rs` builds and starts processes,
-//! `results.rs` takes medians and writes, and `bars.rs` compares with what was promised. A missed bar is printed, never a
+//! An area says in `edge.rs`, `cluster.rs`, `http.rs`, `raft.rs` or `registry.rs` what is measured and how one run goes; `fleet.rs` builds and
+//! starts processes, `results.rs` takes medians and writes, and `bars.rs` compares with what was promised. A missed bar is printed, never a
 //! failure: figures depend on the machine.
 
 mod bars;
+mod cluster;
 mod edge;
 mod fleet;
 mod http;
@@ -38,6 +39,8 @@ pub(crate) struct BenchArguments {
 enum AreaName {
     /// The client edge: idle memory, echo, broadcast, churn.
     Edge(AreaArguments),
+    /// A gate and backends behind it: forwarded echo, broadcast, the end of a backend.
+    Cluster(AreaArguments),
     /// HTTP clients: keep-alive requests and a wave, in plain text, over TLS and as HTTP/2.
     Http(AreaArguments),
     /// Raft's messages between two members: appends, heartbeats beside them, a snapshot.
@@ -90,6 +93,7 @@ trait Area {
 pub(crate) fn run(arguments: &BenchArguments) -> Result<()> {
     match &arguments.area {
         AreaName::Edge(arguments) => run_area::<edge::Edge>(arguments),
+        AreaName::Cluster(arguments) => run_area::<cluster::Cluster>(arguments),
         AreaName::Http(arguments) => run_area::<http::Http>(arguments),
         AreaName::Rafthttp(arguments) => run_area::<raft::Raft>(arguments),
         AreaName::Registry(arguments) => run_area::<registry::Registry>(arguments),

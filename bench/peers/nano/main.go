@@ -1,6 +1,7 @@
-// The Go peer of the bench: an echo and a broadcast on the framework nano, one process, WebSocket or TCP.
+// The Go peer of the bench: an echo and a broadcast on the framework nano, WebSocket or TCP, in one process or as a gate and backends.
 //
-// Prints "listening ADDR" once it accepts, and ends when its standard input ends, so that it never outlives the bench.
+// Alone it takes any port and prints "listening ADDR" once it accepts; the nodes of a cluster are told their addresses. It ends when its
+// standard input ends, so that it never outlives the bench.
 package main
 
 import (
@@ -11,6 +12,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/lonng/nano"
@@ -62,6 +65,11 @@ func (b *Bench) Burst(s *session.Session, payload []byte) error {
 	return s.Response([]byte("ok"))
 }
 
+// Who answers with the id of this process.
+func (b *Bench) Who(s *session.Session, _ []byte) error {
+	return s.Response([]byte(strconv.Itoa(os.Getpid())))
+}
+
 // quiet drops the framework's log lines: writing them is not what is measured.
 type quiet struct{}
 
@@ -96,31 +104,67 @@ func announce(addr string) {
 	os.Exit(1)
 }
 
+// place is where a process is in a cluster; all of it is empty in a process alone.
+type place struct {
+	service string // where other nodes reach it
+	client  string // where clients reach it, if it is a gate
+	master  string // where the master is, if it is not the master itself
+}
+
+// cluster are the options of a node. A gate has no service of its own, so it forwards everything.
+func (p place) cluster() []nano.Option {
+	options := []nano.Option{}
+	if p.client != "" {
+		options = append(options, nano.WithClientAddr(p.client))
+	}
+	if p.master != "" {
+		return append(options, nano.WithAdvertiseAddr(p.master, 100*time.Millisecond))
+	}
+	startOnOneThread()
+	return append(options, nano.WithMaster())
+}
+
+// startOnOneThread lets the framework add the master's service before the server runs: it starts the server first, and dies when another
+// thread is faster.
+func startOnOneThread() {
+	threads := runtime.GOMAXPROCS(1)
+	time.AfterFunc(300*time.Millisecond, func() { runtime.GOMAXPROCS(threads) })
+}
+
 func main() {
 	transport := flag.String("transport", "ws", "ws or tcp")
+	where := place{}
+	flag.StringVar(&where.service, "service", "", "where other nodes reach it; empty: alone")
+	flag.StringVar(&where.client, "client", "", "where clients reach it; empty: a backend")
+	flag.StringVar(&where.master, "master", "", "where the master is; empty: it is the master")
 	flag.Parse()
 
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	inbound := pipeline.New()
+	inbound.Inbound().PushBack(keepPayload)
+	options := []nano.Option{
+		nano.WithPipeline(inbound),
+		nano.WithLogger(quiet{}),
+		nano.WithIsWebsocket(*transport == "ws"),
+		nano.WithCheckOriginFunc(func(*http.Request) bool { return true }),
+	}
+	if where.client == "" {
+		components := &component.Components{}
+		components.Register(&Bench{group: nano.NewGroup("bench")})
+		options = append(options, nano.WithComponents(components))
+	}
+	if where.service != "" {
+		nano.Listen(where.service, append(options, where.cluster()...)...)
+		return
+	}
 	addr, err := freeAddr()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
 	go announce(addr)
-
-	components := &component.Components{}
-	components.Register(&Bench{group: nano.NewGroup("bench")})
-	inbound := pipeline.New()
-	inbound.Inbound().PushBack(keepPayload)
-	options := []nano.Option{
-		nano.WithPipeline(inbound),
-		nano.WithComponents(components),
-		nano.WithLogger(quiet{}),
-		nano.WithIsWebsocket(*transport == "ws"),
-		nano.WithCheckOriginFunc(func(*http.Request) bool { return true }),
-	}
 	nano.Listen(addr, options...)
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use crate::dialect::{Outbox, kind};
 use crate::engine::{Engine, Job};
 use crate::inbound::Inbound;
-use crate::kernel::Meter;
+use crate::kernel::Meters;
 use crate::report::{self, Report};
 
 /// Route of the request that makes its session a member of the group.
@@ -56,7 +56,7 @@ struct Round {
 /// # Errors
 ///
 /// When a connection cannot be opened, a join is not answered, or the server's figures cannot be read.
-pub fn run(engine: &mut Engine, meter: Meter, plan: BroadcastPlan) -> Result<Report> {
+pub fn run(engine: &mut Engine, meters: &Meters, plan: BroadcastPlan) -> Result<Report> {
     let mut round = Round {
         members: vec![Member::default(); plan.members],
         delivered: 0,
@@ -67,7 +67,7 @@ pub fn run(engine: &mut Engine, meter: Meter, plan: BroadcastPlan) -> Result<Rep
     engine.open(plan.members + 1)?;
     join_all(engine, &mut round)?;
     play(engine, &mut round, plan, 0)?;
-    let (delivered_before, cpu_before) = (round.delivered, meter.cpu()?);
+    let (delivered_before, cpu_before) = (round.delivered, meters.cpu()?);
     let mut times_ns = report::times()?;
     let mut elapsed = Duration::ZERO;
     for number in 1..=plan.rounds {
@@ -75,12 +75,12 @@ pub fn run(engine: &mut Engine, meter: Meter, plan: BroadcastPlan) -> Result<Rep
         times_ns.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
         elapsed += took;
     }
-    let cpu_ns = meter.cpu()?.since(&cpu_before);
+    let cpu_ns = meters.cpu_since(&cpu_before)?;
     let delivered = round.delivered - delivered_before;
     let sent = u64::try_from(plan.members)? * u64::from(plan.burst) * plan.rounds;
     let mut report =
         Report { connections: Some(plan.members), failed: engine.failed_count(), ..Report::default() };
-    report.set_server_cost(delivered, elapsed, cpu_ns);
+    report.set_server_costs(delivered, elapsed, &cpu_ns);
     report.set_times(&times_ns);
     report.lost = Some(sent.saturating_sub(delivered));
     report.wrong = Some(round.wrong);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::engine::{Engine, NoJob};
-use crate::kernel::Meter;
+use crate::kernel::Meters;
 use crate::report::{Report, growth_per};
 
 /// What to do.
@@ -27,8 +27,8 @@ pub struct ChurnPlan {
 /// # Errors
 ///
 /// When a connection cannot be opened or the server's figures cannot be read.
-pub fn run(engine: &mut Engine, meter: Meter, plan: ChurnPlan) -> Result<Report> {
-    let cpu_before = meter.cpu()?;
+pub fn run(engine: &mut Engine, meters: &Meters, plan: ChurnPlan) -> Result<Report> {
+    let cpu_before = meters.cpu()?;
     let mut opening = Duration::ZERO;
     let mut rss = Vec::new();
     for round in 0..plan.rounds {
@@ -39,13 +39,13 @@ pub fn run(engine: &mut Engine, meter: Meter, plan: ChurnPlan) -> Result<Report>
         opening += begin.elapsed();
         engine.close_all();
         engine.run_for(&mut NoJob, Duration::from_millis(plan.settle_ms))?;
-        rss.push(meter.rss()?);
+        rss.push(meters.rss()?);
     }
-    let cpu_ns = meter.cpu()?.since(&cpu_before);
+    let cpu_ns = meters.cpu_since(&cpu_before)?;
     let per_round = u64::try_from(plan.connections)?;
     let mut report =
         Report { connections: Some(plan.connections), failed: engine.failed_count(), ..Report::default() };
-    report.set_server_cost(per_round * u64::from(plan.rounds), opening, cpu_ns);
+    report.set_server_costs(per_round * u64::from(plan.rounds), opening, &cpu_ns);
     if let [first, .., last] = rss[..] {
         let closed = per_round * u64::from(plan.rounds - 1);
         report.bytes_per_closed = Some(growth_per(first, last, closed));

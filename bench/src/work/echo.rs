@@ -10,7 +10,7 @@ use hdrhistogram::Histogram;
 use crate::dialect::{Outbox, echo_body, request_id};
 use crate::engine::{Engine, Job};
 use crate::inbound::Inbound;
-use crate::kernel::Meter;
+use crate::kernel::Meters;
 use crate::report::{self, Report};
 
 /// Name of the route that echoes, on every server that has routes.
@@ -58,7 +58,7 @@ struct Echo {
 /// # Errors
 ///
 /// When a connection cannot be opened or the server's figures cannot be read.
-pub fn run(engine: &mut Engine, meter: Meter, plan: EchoPlan) -> Result<Report> {
+pub fn run(engine: &mut Engine, meters: &Meters, plan: EchoPlan) -> Result<Report> {
     let EchoPlan { connections, depth, duration_ms, warm_up_ms } = plan;
     anyhow::ensure!((1..=64).contains(&depth), "the depth is 1 to 64");
     engine.open(connections)?;
@@ -76,12 +76,12 @@ pub fn run(engine: &mut Engine, meter: Meter, plan: EchoPlan) -> Result<Report> 
     }
     engine.run_for(&mut echo, Duration::from_millis(warm_up_ms))?;
     echo.times_ns.reset();
-    let (replies_before, cpu_before, begin) = (echo.replies, meter.cpu()?, Instant::now());
+    let (replies_before, cpu_before, begin) = (echo.replies, meters.cpu()?, Instant::now());
     engine.run_for(&mut echo, Duration::from_millis(duration_ms))?;
-    let (cpu_ns, elapsed) = (meter.cpu()?.since(&cpu_before), begin.elapsed());
+    let (cpu_ns, elapsed) = (meters.cpu_since(&cpu_before)?, begin.elapsed());
     let mut report =
         Report { connections: Some(engine.open_count()), failed: engine.failed_count(), ..Report::default() };
-    report.set_server_cost(echo.replies - replies_before, elapsed, cpu_ns);
+    report.set_server_costs(echo.replies - replies_before, elapsed, &cpu_ns);
     report.set_times(&echo.times_ns);
     echo.is_sending = false;
     report.lost = Some(drain(engine, &mut echo)?);

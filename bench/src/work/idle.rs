@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use crate::dialect::{BODY_LEN, Outbox, echo_body};
 use crate::engine::{Engine, Job};
 use crate::inbound::Inbound;
-use crate::kernel::Meter;
+use crate::kernel::Meters;
 use crate::report::{Report, growth_per};
 use crate::work::echo::ROUTE;
 
@@ -53,20 +53,20 @@ struct Tour {
 /// # Errors
 ///
 /// When a connection cannot be opened, an echo stays away, or the server's figures cannot be read.
-pub fn run(engine: &mut Engine, meter: Meter, plan: IdlePlan) -> Result<Report> {
+pub fn run(engine: &mut Engine, meters: &Meters, plan: IdlePlan) -> Result<Report> {
     let settle = Duration::from_millis(plan.settle_ms);
     let (warm_up, all) = (plan.warm_up, plan.warm_up + plan.connections);
     engine.open(warm_up)?;
     let mut wrong = tour(engine, 0..warm_up, BODY_LEN)?;
     wrong += tour(engine, 0..warm_up.min(BIG_WARM_UP), BIG_LEN)?;
     rest(engine, settle)?;
-    let base = meter.rss()?;
+    let base = meters.rss()?;
     engine.open(plan.connections)?;
     rest(engine, settle)?;
-    let fresh = meter.rss()?;
+    let fresh = meters.rss()?;
     wrong += tour(engine, warm_up..all, BIG_LEN)?;
     rest(engine, settle)?;
-    let after = meter.rss()?;
+    let after = meters.rss()?;
     let count = u64::try_from(plan.connections)?;
     Ok(Report {
         connections: Some(engine.open_count() - warm_up),

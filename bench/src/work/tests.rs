@@ -9,7 +9,7 @@ use super::{broadcast, churn, echo, idle};
 use crate::bare::{BareShard, listen};
 use crate::dialect::{Dialect, Transport};
 use crate::engine::Engine;
-use crate::kernel::Meter;
+use crate::kernel::Meters;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -17,8 +17,8 @@ fn engine(target: SocketAddr, transport: Transport) -> Engine {
     Engine::new(target, Dialect { transport, is_raw: true }, LIMIT).unwrap()
 }
 
-fn meter() -> Meter {
-    Meter::new(std::process::id())
+fn meters() -> Meters {
+    Meters::new(&[std::process::id()])
 }
 
 /// A shard of the peer `bare`, which lives as long as the test's process.
@@ -56,7 +56,7 @@ fn short_echo(connections: usize, depth: u32) -> echo::EchoPlan {
 fn an_honest_echo_loses_nothing_and_nothing_is_wrong() {
     for transport in [Transport::Tcp, Transport::Ws] {
         let mut engine = engine(bare(transport), transport);
-        let report = echo::run(&mut engine, meter(), short_echo(8, 16)).unwrap();
+        let report = echo::run(&mut engine, &meters(), short_echo(8, 16)).unwrap();
         assert_eq!((report.lost, report.wrong, report.failed), (Some(0), Some(0), 0), "{transport:?}");
         assert!(report.ops > Some(0) && report.server_cpu_us_per_op > Some(0.0), "{transport:?}");
     }
@@ -71,14 +71,14 @@ fn a_changed_body_is_counted_as_wrong() {
         }
         answer
     });
-    let report = echo::run(&mut engine(addr, Transport::Tcp), meter(), short_echo(1, 1)).unwrap();
+    let report = echo::run(&mut engine(addr, Transport::Tcp), &meters(), short_echo(1, 1)).unwrap();
     assert!(report.wrong > Some(0));
 }
 
 #[test]
 fn a_request_without_an_answer_is_counted_as_lost() {
     let report =
-        echo::run(&mut engine(one_connection(|_| Vec::new()), Transport::Tcp), meter(), short_echo(1, 4));
+        echo::run(&mut engine(one_connection(|_| Vec::new()), Transport::Tcp), &meters(), short_echo(1, 4));
     assert_eq!(report.unwrap().lost, Some(4));
 }
 
@@ -86,7 +86,7 @@ fn a_request_without_an_answer_is_counted_as_lost() {
 fn big_messages_come_back_whole_over_an_idle_run() {
     for transport in [Transport::Tcp, Transport::Ws] {
         let plan = idle::IdlePlan { connections: 20, warm_up: 10, settle_ms: 1 };
-        let report = idle::run(&mut engine(bare(transport), transport), meter(), plan).unwrap();
+        let report = idle::run(&mut engine(bare(transport), transport), &meters(), plan).unwrap();
         assert_eq!(
             (report.connections, report.wrong, report.failed),
             (Some(20), Some(0), 0),
@@ -98,7 +98,7 @@ fn big_messages_come_back_whole_over_an_idle_run() {
 #[test]
 fn churn_opens_every_connection_of_every_round() {
     let plan = churn::ChurnPlan { connections: 150, rounds: 3, settle_ms: 1 };
-    let report = churn::run(&mut engine(bare(Transport::Ws), Transport::Ws), meter(), plan).unwrap();
+    let report = churn::run(&mut engine(bare(Transport::Ws), Transport::Ws), &meters(), plan).unwrap();
     assert_eq!((report.ops, report.failed), (Some(450), 0));
 }
 
@@ -106,6 +106,6 @@ fn churn_opens_every_connection_of_every_round() {
 fn deliveries_that_never_come_are_counted_as_lost() {
     // This server takes joins and bursts like any raw peer and sends them back, but broadcasts nothing.
     let plan = broadcast::BroadcastPlan { members: 3, burst: 5, rounds: 2, silence_ms: 20 };
-    let report = broadcast::run(&mut engine(bare(Transport::Tcp), Transport::Tcp), meter(), plan).unwrap();
+    let report = broadcast::run(&mut engine(bare(Transport::Tcp), Transport::Tcp), &meters(), plan).unwrap();
     assert_eq!((report.ops, report.lost), (Some(0), Some(30)));
 }

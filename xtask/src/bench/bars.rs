@@ -101,6 +101,7 @@ impl Bar {
 mod tests {
     use super::*;
     use crate::bench::Area;
+    use crate::bench::cluster::Cluster;
     use crate::bench::edge::Edge;
     use crate::bench::http::Http;
     use crate::bench::raft::Raft;
@@ -127,6 +128,12 @@ mod tests {
         assert_eq!(about::<Edge>("edge/echo/ws/1", cost, Side::Nano), 0);
         assert_eq!(about::<Edge>("edge/echo/tcp/1000", cost, Side::Bare), 1);
         assert_eq!(about::<Edge>("edge/idle/tcp/1000/fresh", "bytes_per_conn", Side::Nano), 0);
+        assert_eq!(about::<Cluster>("cluster/echo/64", cost, Side::Nano), 1);
+        assert_eq!(about::<Cluster>("cluster/echo/64", "rate", Side::Nano), 1);
+        assert_eq!(about::<Cluster>("cluster/echo/64/depth16", cost, Side::Nano), 0);
+        assert_eq!(about::<Cluster>("cluster/echo/1", "p50_us", Side::Nano), 1);
+        assert_eq!(about::<Cluster>("cluster/broadcast/10000", cost, Side::Nano), 1);
+        assert_eq!(about::<Cluster>("cluster/detect/frozen", "lost", Side::Nano), 1);
         assert_eq!(about::<Http>("http/h1/16", "client_cpu_us_per_op", Side::Hyper), 1);
         assert_eq!(about::<Http>("http/h1/1", "client_cpu_us_per_op", Side::Hyper), 0);
         assert_eq!(about::<Http>("http/tls/wave", "connections", Side::Go), 1);

@@ -37,6 +37,8 @@ impl Reading {
             "p50_us",
             "p99_us",
             "total_ms",
+            "detect_ms",
+            "refused",
             "lost",
             "wrong",
         ];

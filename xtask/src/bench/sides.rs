@@ -5,7 +5,7 @@
 pub(crate) enum Side {
     /// dunlin.
     Ours,
-    /// `edge`: the Go framework nano.
+    /// `edge`, `cluster`: the Go framework nano.
     Nano,
     /// `edge`: raw frames on the npm package ws.
     NodeWs,
