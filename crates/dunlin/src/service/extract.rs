@@ -63,11 +63,11 @@ pub trait Extract: Sized + Send {
     }
 }
 
-/// An argument of a hook or a tick, which belong to no call: [`State<T>`], [`Groups`] or [`Timers`].
+/// An argument of a hook or a tick, which belong to no call: [`State<T>`], [`Groups`], [`Timers`] or [`Cluster`](crate::Cluster).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a hook or tick",
     label = "not known without a call",
-    note = "hooks and ticks belong to no call: they can take `State<T>`, `Groups` and `Timers`"
+    note = "hooks and ticks belong to no call: they can take `State<T>`, `Groups`, `Timers` and `Cluster`"
 )]
 pub trait FromApp: Sized + Send {
     /// Takes the argument from the application.
