@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::cluster::{KvArgs, LeaderArgs, MembersArgs, NodesArgs};
+use crate::cluster::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
 
 /// Where the demo is served when nothing else is asked for.
 pub(crate) const DEMO_ADDR: SocketAddr =
@@ -33,6 +33,8 @@ pub(crate) enum Command {
     /// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the
     /// page in two tabs and they talk with each other.
     Demo(DemoArgs),
+    /// Let a node of a cluster finish what it has, and stop
+    Drain(DrainArgs),
     /// Read, set, remove and watch keys of the store that the voters keep
     Kv(KvArgs),
     /// Say who is to lead the voters

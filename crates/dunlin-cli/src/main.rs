@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     write_logs();
     let done = match command {
         Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),
+        Command::Drain(args) => ask(Question::Drain(args)),
         Command::Kv(args) => ask(Question::Kv(args)),
         Command::Leader(args) => ask(Question::Leader(args)),
         Command::Members(args) => ask(Question::Members(args)),

@@ -167,6 +167,15 @@ impl Cluster {
         self.directory.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until somebody asks this node to stop, by way of the registry.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost but the wait.
+    pub async fn stop_asked(&self) {
+        dunlin_registry::nodes::stop_asked(&self.registry, self.id()).await;
+    }
+
     /// Tells the other nodes to bring nothing new here, and hands leadership away if this node has it.
     ///
     /// # Errors

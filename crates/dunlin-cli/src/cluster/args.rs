@@ -140,6 +140,17 @@ pub(crate) struct NodesArgs {
     pub(crate) at: At,
 }
 
+/// A node that is to stop.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  dunlin drain gate-1   nothing new comes to it, what runs is finished, its clients go to other gates, and it ends")]
+pub(crate) struct DrainArgs {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// Its name, as `dunlin nodes` shows it
+    pub(crate) name: String,
+}
+
 fn url(text: &str) -> Result<String, String> {
     let is_url = ["http://", "https://"]
         .iter()

@@ -1,4 +1,4 @@
-//! `dunlin members`, `dunlin leader` and `dunlin nodes`: who votes, who leads, who is there.
+//! `dunlin members`, `leader`, `nodes` and `drain`: who votes, who leads, who is there, who is to go.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use dunlin::{NodeRecord, NodeState};
 use dunlin_registry::grpc::RemoteRegistry;
 use dunlin_registry::grpc::messages::StatusResponse;
-use dunlin_registry::nodes::Nodes;
+use dunlin_registry::nodes::{Nodes, ask_to_stop};
 use dunlin_registry::store::Member;
 use serde_json::json;
 
-use super::args::{LeaderArgs, LeaderCommand, MembersArgs, MembersCommand, NodesArgs};
+use super::args::{DrainArgs, LeaderArgs, LeaderCommand, MembersArgs, MembersCommand, NodesArgs};
 use super::say;
 
 pub(super) async fn members(
@@ -91,6 +91,21 @@ pub(super) async fn nodes(
     }
     for node in nodes.table().iter() {
         tell(node, args.at.json, out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn drain(registry: &RemoteRegistry, args: &DrainArgs) -> Result<ExitCode> {
+    let nodes = Nodes::watch(registry.clone()).await.context("the nodes are not read")?;
+    let table = nodes.table();
+    let named: Vec<&NodeRecord> = table.iter().filter(|node| node.name == args.name).collect();
+    anyhow::ensure!(
+        !named.is_empty(),
+        "there is no node `{}`; `dunlin nodes` shows those that are",
+        args.name
+    );
+    for node in named {
+        ask_to_stop(registry, node.id).await.context("the node is not asked")?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,13 +14,14 @@ use anyhow::{Context, Result};
 use dunlin_registry::grpc::RemoteRegistry;
 
 use self::args::At;
-pub(crate) use self::args::{KvArgs, LeaderArgs, MembersArgs, NodesArgs};
+pub(crate) use self::args::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
 
 /// What `kv get` ends with when there is no such key.
 const NOT_FOUND: u8 = 3;
 
 /// What is asked.
 pub(crate) enum Question {
+    Drain(DrainArgs),
     Kv(KvArgs),
     Leader(LeaderArgs),
     Members(MembersArgs),
@@ -30,6 +31,7 @@ pub(crate) enum Question {
 /// Asks it, and prints the answer.
 pub(crate) async fn run(question: Question) -> Result<ExitCode> {
     match question {
+        Question::Drain(args) => members::drain(&registry(&args.at)?, &args).await,
         Question::Kv(args) => kv::run(&registry(&args.at)?, &args, &mut stdout()).await,
         Question::Leader(args) => members::transfer(&registry(&args.at)?, &args).await,
         Question::Members(args) => members::members(&registry(&args.at)?, &args, &mut stdout()).await,

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use dunlin_cluster::ClusterConfig;
 use dunlin_cluster::core::Policy;
+use dunlin_registry::nodes::NodeRecord;
 use dunlin_wire::{ClientConfig, HandshakeRequest, RouteDictionary};
 use tokio::sync::OnceCell;
 
@@ -243,14 +244,28 @@ impl App {
     /// How calls to a service of other nodes find their node. Default [`Policy::Sticky`].
     #[must_use]
     pub fn dispatch(self, service: &str, policy: Policy) -> Self {
-        self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), Dispatch { policy, key: None })))
+        self.with(|parts| {
+            drop(parts.dispatch.insert(service.to_owned(), Dispatch { policy, key: None, choice: None }));
+        })
     }
 
     /// Lets calls to a service go to the node that a key names: the same for the same key as long as the same nodes are there, whether this
     /// node is one of them or not. To be said on every gate alike.
     #[must_use]
     pub fn dispatch_by(self, service: &str, key: impl Fn(&Call) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let dispatch = Dispatch { policy: Policy::Hash, key: Some(Arc::new(key)) };
+        let dispatch = Dispatch { policy: Policy::Hash, key: Some(Arc::new(key)), choice: None };
+        self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), dispatch)))
+    }
+
+    /// Lets a function choose the node of each call to a service of other nodes, among those that are reached and take calls: its id, or `None`
+    /// for nobody, which is answered 503. It is asked for every call; a session whose calls go to different nodes has no order among them.
+    #[must_use]
+    pub fn dispatch_with(
+        self,
+        service: &str,
+        choice: impl Fn(&Call, &[Arc<NodeRecord>]) -> Option<u64> + Send + Sync + 'static,
+    ) -> Self {
+        let dispatch = Dispatch { policy: Policy::LeastLoaded, key: None, choice: Some(Arc::new(choice)) };
         self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), dispatch)))
     }
 

@@ -258,13 +258,21 @@ impl Node {
         is_clean
     }
 
+    /// Waits until somebody asks for a stop by way of the cluster.
+    async fn stop_asked(&self) {
+        match self.parts.shared.cluster.get().and_then(|host| host.cluster()) {
+            Some(cluster) => cluster.stop_asked().await,
+            None => std::future::pending().await,
+        }
+    }
+
     fn stop_shards(&self, deadline: Instant) {
         for inbox in &self.parts.shared.inboxes {
             inbox.stop(deadline);
         }
     }
 
-    /// Serves until SIGINT or SIGTERM, then stops; a second signal stops at once.
+    /// Serves until SIGINT or SIGTERM, or until `dunlin drain` asks for it, then stops; a second signal stops at once.
     ///
     /// # Errors
     ///
@@ -278,6 +286,7 @@ impl Node {
         let mut ended = self.parts.ended.clone();
         tokio::select! {
             () = signals.next() => {}
+            () = self.stop_asked() => tracing::info!("somebody asks this node to stop"),
             _ = ended.wait_for(|count| *count > 0) => {
                 self.stop().await;
                 return Err(ServeError::ShardEnded);

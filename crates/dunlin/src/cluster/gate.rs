@@ -134,8 +134,16 @@ impl ClusterHost {
             return Ok(peer.clone());
         }
         let candidates: Vec<Candidate> = peers.iter().filter(takes).map(|peer| peer.candidate()).collect();
-        let key = self.key(service, call);
-        let node = choose(policy, &candidates, bound, key.as_deref(), fastrand::u64(..));
+        let node = match self.dispatch.get(service).and_then(|dispatch| dispatch.choice.as_ref()) {
+            Some(choice) => {
+                let records: Vec<_> = peers.iter().filter(takes).map(|peer| peer.record()).collect();
+                choice(call, &records)
+            }
+            None => {
+                let key = self.key(service, call);
+                choose(policy, &candidates, bound, key.as_deref(), fastrand::u64(..))
+            }
+        };
         let unreached = || Error::unavailable("no node that serves this route is reached");
         let peer = node.and_then(find).ok_or_else(unreached)?;
         if bound != Some(peer.id()) && policy != Policy::LeastLoaded {

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use dunlin_cluster::core::Policy;
 use dunlin_cluster::frame::Frame;
 use dunlin_cluster::{Accepted, Cluster as Links, Host, LinkHandler, Offer, Peer};
-use dunlin_registry::nodes::NodeTable;
+use dunlin_registry::nodes::{NodeRecord, NodeTable};
 
 pub(crate) use self::backend::GateLink;
 pub use self::calls::{CallOptions, Cluster, NodeAnswer};
@@ -43,9 +43,13 @@ pub(crate) struct Dispatch {
     pub(crate) policy: Policy,
     /// What a hash is of; without one it is the uid, or the session's id.
     pub(crate) key: Option<DispatchKey>,
+    /// Chooses among the nodes that are reached, in place of the policy.
+    pub(crate) choice: Option<DispatchChoice>,
 }
 
 pub(crate) type DispatchKey = Arc<dyn Fn(&Call) -> Vec<u8> + Send + Sync>;
+
+pub(crate) type DispatchChoice = Arc<dyn Fn(&Call, &[Arc<NodeRecord>]) -> Option<u64> + Send + Sync>;
 
 /// This node among the others.
 pub(crate) struct ClusterHost {

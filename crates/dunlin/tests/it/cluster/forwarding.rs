@@ -86,7 +86,7 @@ async fn a_session_whose_handler_waits_delays_no_other_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_stays_with_its_node_and_a_hash_brings_equal_keys_together() {
+async fn a_session_stays_with_its_node_a_hash_brings_equal_keys_together_and_a_function_chooses() {
     let (mut cluster, seen) = (TestCluster::new(), Arc::new(Seen::default()));
     cluster.start("one", room("one", &seen)).await.unwrap();
     cluster.start("two", room("two", &seen)).await.unwrap();
@@ -112,6 +112,12 @@ async fn a_session_stays_with_its_node_and_a_hash_brings_equal_keys_together() {
         names.insert(name);
     }
     assert_eq!(names.len(), 2);
+    let to_two = |_: &dunlin::service::Call, nodes: &[Arc<dunlin::NodeRecord>]| {
+        nodes.iter().find(|node| node.name == "two").map(|node| node.id)
+    };
+    cluster.start("choosing", App::new().dispatch_with("Room", to_two)).await.unwrap();
+    let client = cluster.connect("choosing").await.unwrap();
+    assert_eq!(client.request::<String>("Room.name", ()).await.unwrap(), "two");
     let client = cluster.connect("balancing").await.unwrap();
     let both = join_all((0..2).map(|_| client.request::<u64>("Room.wait", 100))).await;
     assert!(both.into_iter().all(|waited| waited.is_ok()));
