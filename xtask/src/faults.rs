@@ -1,4 +1,6 @@
-//! `cargo xtask faults`: three members of the registry as processes, 64 clients, and what happens to processes, disks and networks.
+//! `cargo xtask faults`: programs of ours as processes, clients, and what happens to processes, disks and networks.
+//!
+//! Of the registry it is three members with 64 clients; of a whole cluster see `faults/cluster.rs`.
 //!
 //! The simulation (`cargo xtask sim`) looks for what the state machines do wrong in any order of events; here the shell around them is
 //! on trial, with real signals, system calls and packets. Each case is a group of its own: clients write and read through all
@@ -8,6 +10,7 @@
 //! - `faults/lives.rs`, `faults/disks.rs`, `faults/network.rs`: the cases. Start here.
 //! - `faults/clients.rs`: who writes and reads. `faults/verdict.rs`: what must hold in the end.
 //! - `faults/trio.rs`, `faults/apart.rs`: the group, and the place where it runs.
+//! - `faults/cluster.rs`: the same for gates, backends and voters.
 
 use std::fs;
 use std::io::Write as _;
@@ -22,6 +25,7 @@ use crate::table::{Cell, Outcome, Row, Seen, Table};
 
 mod apart;
 mod clients;
+mod cluster;
 mod disks;
 mod lives;
 mod network;
@@ -34,18 +38,33 @@ use trio::{Plans, Trio};
 /// What `faults` can be told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FaultsArguments {
-    /// How long each case lasts.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(5..=3600))]
-    seconds: u64,
+    /// Of what.
+    #[arg(value_enum, default_value_t = Of::Registry)]
+    of: Of,
+    /// How long each case lasts. Default: 30 for the registry, 15 for a cluster.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(5..=3600))]
+    seconds: Option<u64>,
+    /// How many clients a cluster has.
+    #[arg(long, default_value_t = 1_000)]
+    clients: usize,
     /// Runs only cases whose name contains this.
     #[arg(long, value_name = "CASE")]
     only: Option<String>,
     /// Leaves what the members wrote and said where it is, also when everything holds.
     #[arg(long)]
     keep: bool,
-    /// What the place apart is told: the folder of the run, the program of members, and that of the judge.
-    #[arg(long, hide = true, num_args = 3)]
+    /// What the place apart is told: the folder of the run, and the programs.
+    #[arg(long, hide = true, num_args = 2..=3)]
     apart: Vec<PathBuf>,
+}
+
+/// To whom it happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Of {
+    /// Three members of the registry.
+    Registry,
+    /// Voters, gates and backends.
+    Cluster,
 }
 
 /// Where everything happens, and with what.
@@ -102,24 +121,25 @@ fn anywhere(_: &Ground, _: &mut Plans) -> Result<(), String> {
 ///
 /// When something does not hold, or a program does not build.
 pub(crate) fn run(arguments: &FaultsArguments) -> Result<()> {
-    if let [dir, member, judge] = arguments.apart.as_slice() {
+    if let [dir, programs @ ..] = arguments.apart.as_slice() {
         apart::settle()?;
-        let (dir, member, judge) = (dir.clone(), member.clone(), judge.clone());
-        return run_cases(arguments, &Setting { dir, member, judge, ground: Ground::Apart });
+        return run_cases(arguments, dir, programs, Ground::Apart);
     }
     let root = root()?;
-    let member = build_release(&root, "raftkv-example", ("--bin", "raftkv"))?;
-    let judge = build_release(&root, "dunlin-sim", ("--bin", "dunlin-sim"))?;
+    let programs = match arguments.of {
+        Of::Registry => vec![
+            build_release(&root, "raftkv-example", ("--bin", "raftkv"))?,
+            build_release(&root, "dunlin-sim", ("--bin", "dunlin-sim"))?,
+        ],
+        Of::Cluster => vec![build_release(&root, "dunlin-probe", ("--bin", "dunlin-probe"))?],
+    };
     let dir = std::env::temp_dir().join(format!("dunlin-faults-{}", std::process::id()));
     match apart::probe() {
         Ok(()) => {
-            let told = [&dir, &member, &judge].map(|path| path.display().to_string());
-            apart::enter(&[&["--apart".to_owned()], &told[..]].concat())?;
+            let told = std::iter::once(&dir).chain(&programs).map(|path| path.display().to_string());
+            apart::enter(&std::iter::once("--apart".to_owned()).chain(told).collect::<Vec<_>>())?;
         }
-        Err(why) => {
-            let ground = Ground::Shared(why);
-            run_cases(arguments, &Setting { dir: dir.clone(), member, judge, ground })?;
-        }
+        Err(why) => run_cases(arguments, &dir, &programs, Ground::Shared(why))?,
     }
     if !arguments.keep {
         // That of a run that failed stays, with what the members said.
@@ -128,14 +148,39 @@ pub(crate) fn run(arguments: &FaultsArguments) -> Result<()> {
     Ok(())
 }
 
-fn run_cases(arguments: &FaultsArguments, setting: &Setting) -> Result<()> {
-    let is_wanted =
-        |case: &&Case| arguments.only.as_ref().is_none_or(|only| case.name.contains(only.as_str()));
-    let length = Duration::from_secs(arguments.seconds);
+fn run_cases(arguments: &FaultsArguments, dir: &Path, programs: &[PathBuf], ground: Ground) -> Result<()> {
     let mut table = Table { heads: ["case", "what happens"], rows: Vec::new() };
-    for case in CASES.iter().filter(is_wanted) {
-        writeln!(std::io::stderr(), "{}: {}, {} s", case.name, case.what, arguments.seconds)?;
-        table.rows.push(row(case, setting, length)?);
+    let seconds = |usual| arguments.seconds.unwrap_or(usual);
+    let is_wanted = |name: &str, what: &str, seconds: u64| -> Result<bool> {
+        let is_wanted = arguments.only.as_ref().is_none_or(|only| name.contains(only.as_str()));
+        if is_wanted {
+            writeln!(std::io::stderr(), "{name}: {what}, {seconds} s")?;
+        }
+        Ok(is_wanted)
+    };
+    match (arguments.of, programs) {
+        (Of::Registry, [member, judge]) => {
+            let (member, judge) = (member.clone(), judge.clone());
+            let setting = Setting { dir: dir.to_owned(), member, judge, ground };
+            let seconds = seconds(30);
+            for case in &CASES {
+                if is_wanted(case.name, case.what, seconds)? {
+                    table.rows.push(row(case, &setting, Duration::from_secs(seconds))?);
+                }
+            }
+        }
+        (Of::Cluster, [probe]) => {
+            let (dir, probe, clients) = (dir.to_owned(), probe.clone(), arguments.clients);
+            let seconds = seconds(15);
+            let length = Duration::from_secs(seconds);
+            let setting = cluster::Setting { dir, probe, ground, clients, length };
+            for case in &cluster::CASES {
+                if is_wanted(case.name, case.what, seconds)? {
+                    table.rows.push(cluster::row(case, &setting)?);
+                }
+            }
+        }
+        _ => anyhow::bail!("the programs are not those of {:?}", arguments.of),
     }
     ensure!(!table.rows.is_empty(), "no case has such a name");
     table.print();

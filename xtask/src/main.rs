@@ -29,7 +29,7 @@ struct Arguments {
 enum Chore {
     /// Measure beside the peers.
     Bench(bench::BenchArguments),
-    /// Let things happen to three members of the registry, and look whether they keep what they promise.
+    /// Let things happen to members of the registry, or to the nodes of a cluster, and look whether they keep what they promise.
     Faults(faults::FaultsArguments),
     /// Let clients that other people wrote talk to a gate of ours.
     #[command(subcommand)]

@@ -1,7 +1,7 @@
 //! A node of a cluster: how it starts and ends, and what it knows of the others.
 //!
 //! Invariants: a node is announced when its port is served, and is up when it has links to all it knew of then; whoever is in the registry and has services
-//! is dialed; who is there no more is dialed no more.
+//! is dialed; who is there no more is dialed no more. There are never two peers of one node: who is left is forgotten before a new one is made.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -45,6 +45,8 @@ pub struct Cluster {
 #[derive(Debug, Default)]
 struct Directory {
     peers: BTreeMap<u64, Arc<Peer>>,
+    /// Those that are gone from the registry, and whose links have not ended yet.
+    leaving: BTreeMap<u64, Arc<Peer>>,
     by_service: HashMap<String, Arc<[Arc<Peer>]>>,
 }
 
@@ -352,6 +354,7 @@ async fn wait_for_links(directory: &RwLock<Directory>) {
 }
 
 /// Dials whoever is in the registry.
+#[derive(Clone)]
 struct Follower {
     dialer: Dialer,
     directory: Arc<RwLock<Directory>>,
@@ -381,6 +384,28 @@ impl Follower {
         stop.run_until_cancelled(following).await;
     }
 
+    /// Keeps a link to a node until it is left.
+    async fn keep(self, peer: Arc<Peer>) {
+        loop {
+            keep(&self.dialer, &peer).await;
+            if self.leave(&peer) {
+                return;
+            }
+        }
+    }
+
+    /// Leaves a node, unless it has come back in this moment.
+    fn leave(&self, peer: &Arc<Peer>) -> bool {
+        // Held to the end, so that whoever comes back later is a new peer that nobody knew.
+        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
+        if !peer.is_gone() && !self.dialer.stop.is_cancelled() {
+            return false;
+        }
+        directory.leaving.remove(&peer.id());
+        self.dialer.host.leave(peer);
+        true
+    }
+
     /// The nodes in the registry, and the members of a Go master.
     fn follow(&self, table: &NodeTable, joined: &[NodeRecord]) {
         let strangers = nano::strangers(table, joined);
@@ -394,17 +419,33 @@ impl Follower {
             } else if nano::is_nano(record) {
                 directory.peers.insert(record.id, self.nano.peer(record));
             } else {
-                let peer = Arc::new(Peer::new(record.clone()));
-                directory.peers.insert(record.id, peer.clone());
-                self.tasks.spawn(keep(self.dialer.clone(), peer));
+                let peer = match directory.leaving.remove(&record.id) {
+                    // It stood still for longer than its lease, and its sessions here are those of before.
+                    Some(peer) => {
+                        peer.set_record(record);
+                        peer.set_gone(false);
+                        peer
+                    }
+                    None => {
+                        let peer = Arc::new(Peer::new(record.clone()));
+                        self.tasks.spawn(self.clone().keep(peer.clone()));
+                        peer
+                    }
+                };
+                directory.peers.insert(record.id, peer);
             }
         }
         // A link of one that is gone lasts until it ends: what is on its way is answered.
         let there: HashSet<u64> = nodes().map(|node| node.id).collect();
-        directory.peers.retain(|id, peer| {
+        let Directory { peers, leaving, .. } = &mut *directory;
+        peers.retain(|id, peer| {
             let stays = there.contains(id);
             if !stays {
-                peer.set_gone();
+                peer.set_gone(true);
+                // Who is linked with as a Go node leaves at once.
+                if !nano::is_nano(&peer.record()) {
+                    leaving.insert(*id, peer.clone());
+                }
             }
             stays
         });

@@ -18,7 +18,7 @@ mod watch;
 pub use self::announce::{AnnounceError, Announced};
 pub use self::record::{NodeRecord, NodeRole, NodeState};
 pub use self::stop::{ask_to_stop, stop_asked};
-pub use self::table::NodeTable;
+pub use self::table::{NodeTable, key_of};
 pub use self::watch::Nodes;
 
 /// The keys of all records begin so.

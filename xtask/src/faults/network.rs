@@ -32,6 +32,21 @@ const WRITES_BETWEEN: usize = 300;
 ///
 /// When that cannot be had here.
 pub(crate) fn prepare(ground: &Ground, plans: &mut Plans) -> Result<(), String> {
+    let ids: Vec<u64> = plans.0.iter().map(|plan| plan.id).collect();
+    lay(ground, &ids)?;
+    for plan in &mut plans.0 {
+        plan.launcher = launcher(plan.id);
+    }
+    plans.move_to(std::array::from_fn::<_, MEMBERS, _>(|place| addr(plans.0[place].id)));
+    Ok(())
+}
+
+/// Makes a network for each of these ids, on one bridge, on which this process is as well.
+///
+/// # Errors
+///
+/// When that cannot be had here.
+pub(super) fn lay(ground: &Ground, ids: &[u64]) -> Result<(), String> {
     if let Ground::Shared(why) = ground {
         return Err(format!("networks of their own cannot be had: {why}"));
     }
@@ -40,18 +55,20 @@ pub(crate) fn prepare(ground: &Ground, plans: &mut Plans) -> Result<(), String> 
     ip("link add br0 type bridge")?;
     ip(&format!("addr add {CLIENTS_ADDR} dev br0"))?;
     ip("link set br0 up")?;
-    for plan in &mut plans.0 {
-        let id = plan.id;
+    for id in ids {
         ip(&format!("netns add m{id}"))?;
         ip(&format!("link add veth{id} type veth peer name eth0 netns m{id}"))?;
         ip(&format!("link set veth{id} master br0 up"))?;
-        ip(&format!("-n m{id} addr add {}/24 dev eth0", addr(id)))?;
+        ip(&format!("-n m{id} addr add {}/24 dev eth0", addr(*id)))?;
         ip(&format!("-n m{id} link set eth0 up"))?;
         ip(&format!("-n m{id} link set lo up"))?;
-        plan.launcher = ["ip", "netns", "exec", &format!("m{id}")].map(str::to_owned).to_vec();
     }
-    plans.move_to(std::array::from_fn::<_, MEMBERS, _>(|place| addr(plans.0[place].id)));
     Ok(())
+}
+
+/// What starts a program in the network of this id.
+pub(super) fn launcher(id: u64) -> Vec<String> {
+    ["ip", "netns", "exec", &format!("m{id}")].map(str::to_owned).to_vec()
 }
 
 fn ip(arguments: &str) -> Result<(), String> {
@@ -59,7 +76,8 @@ fn ip(arguments: &str) -> Result<(), String> {
     apart::run("ip", &words).map_err(|why| format!("{why} (ip {arguments})"))
 }
 
-fn addr(id: u64) -> Ipv4Addr {
+/// The address in the network of this id.
+pub(super) fn addr(id: u64) -> Ipv4Addr {
     let [a, b, c] = NETWORK;
     Ipv4Addr::new(a, b, c, u8::try_from(id).unwrap_or(u8::MAX))
 }
@@ -107,10 +125,11 @@ enum Deafness {
 }
 
 /// From now on nothing arrives that one sends to the other.
-fn lose((from, to): (u64, u64)) -> Result<(), String> {
+pub(super) fn lose((from, to): (u64, u64)) -> Result<(), String> {
     ip(&format!("-n m{from} neigh replace {} lladdr {NOBODY} dev eth0 nud permanent", addr(to)))
 }
 
-fn mend((from, to): (u64, u64)) -> Result<(), String> {
+/// They arrive again.
+pub(super) fn mend((from, to): (u64, u64)) -> Result<(), String> {
     ip(&format!("-n m{from} neigh del {} dev eth0", addr(to)))
 }

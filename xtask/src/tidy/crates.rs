@@ -10,7 +10,7 @@ use super::Finding;
 mod tests;
 
 /// The arrows of the workspace. A crate that is not named here may not exist.
-const ARROWS: [Arrows; 14] = [
+const ARROWS: [Arrows; 15] = [
     Arrows::of("dunlin-wire", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
     Arrows::of("dunlin-http", &[], &[]),
@@ -40,6 +40,7 @@ const ARROWS: [Arrows; 14] = [
         ],
         &[],
     ),
+    Arrows::of("dunlin-probe", &["dunlin", "dunlin-wire"], &[]),
     Arrows::of("dunlin-sim", &["dunlin-rafthttp", "dunlin-registry"], &[]),
     Arrows::of("xtask", &[], &[]),
 ];

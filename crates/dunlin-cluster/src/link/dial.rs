@@ -59,12 +59,12 @@ enum LinkError {
     Ended,
 }
 
-/// Keeps a link to a node, until it is gone from the registry or this node stops.
-pub(crate) async fn keep(dialer: Dialer, peer: Arc<Peer>) {
+/// Keeps a link to a node, until it is gone from the registry or this node stops. Then there is none.
+pub(crate) async fn keep(dialer: &Dialer, peer: &Arc<Peer>) {
     let mut backoff = Backoff::default();
     let keeping = async {
         while !peer.is_gone() {
-            let was_up = link(&dialer, &peer).await;
+            let was_up = link(dialer, peer).await;
             if was_up {
                 backoff = Backoff::default();
             }
@@ -73,7 +73,6 @@ pub(crate) async fn keep(dialer: Dialer, peer: Arc<Peer>) {
     };
     dialer.stop.run_until_cancelled(keeping).await;
     peer.end();
-    dialer.host.leave(&peer);
 }
 
 /// One link, from its beginning to its end. Whether it was there.

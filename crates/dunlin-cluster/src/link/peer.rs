@@ -92,8 +92,8 @@ impl Peer {
         self.takes_new.store(takes_new, Ordering::Release);
     }
 
-    pub(crate) fn set_gone(&self) {
-        self.is_gone.store(true, Ordering::Release);
+    pub(crate) fn set_gone(&self, is_gone: bool) {
+        self.is_gone.store(is_gone, Ordering::Release);
         self.look();
     }
 

@@ -70,7 +70,8 @@ impl NodeTable {
 }
 
 /// The key of a node's record.
-pub(super) fn key_of(id: u64) -> String {
+#[must_use]
+pub fn key_of(id: u64) -> String {
     format!("{RECORDS}{id:016x}")
 }
 

@@ -153,13 +153,16 @@ impl Node {
         self.parts.tls.iter().try_for_each(|acceptor| acceptor.reload())
     }
 
+    /// The id of this node in its cluster.
+    pub(crate) fn cluster_id(&self) -> Option<u64> {
+        self.parts.shared.cluster.get()?.cluster().map(dunlin_cluster::Cluster::id)
+    }
+
     /// Whether this node has a link to another one of its cluster.
     pub(crate) fn is_linked_with(&self, other: &Self) -> bool {
-        let cluster = |node: &Self| node.parts.shared.cluster.get().cloned();
-        let (Some(host), Some(other)) = (cluster(self), cluster(other)) else { return false };
-        let other = other.cluster().map(dunlin_cluster::Cluster::id);
+        let Some(host) = self.parts.shared.cluster.get() else { return false };
         host.cluster()
-            .zip(other)
+            .zip(other.cluster_id())
             .and_then(|(cluster, id)| cluster.peer(id))
             .is_some_and(|peer| peer.takes_new())
     }

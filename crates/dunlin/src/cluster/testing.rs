@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_cluster::{ClusterConfig, MemoryNetwork, Timing};
-use dunlin_registry::MemoryRegistry;
+use dunlin_registry::nodes::key_of;
+use dunlin_registry::{Consistency, MemoryRegistry, RegistryError, RegistryExt as _};
 use tokio::time::{sleep, timeout};
 
 use crate::app::{App, ConnectError, LocalClient, Node, StartError};
@@ -159,6 +160,25 @@ impl TestCluster {
     pub async fn stop(&mut self, name: &str) {
         let (_, node) = self.nodes.remove(name).expect("a node of this name was started");
         node.stop().await;
+    }
+
+    /// Lets the registry forget a node, as when it stood still for longer than its lease. It is announced again when it notices.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`], when the node has no record.
+    ///
+    /// # Panics
+    ///
+    /// When there is no node of this name.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped early, it may be forgotten or not.
+    pub async fn expire(&self, name: &str) -> Result<(), RegistryError> {
+        let key = key_of(self.node(name).cluster_id().unwrap_or_default());
+        let record = self.registry.get(key, Consistency::Linearizable).await?;
+        self.registry.revoke_lease(record.map_or(0, |record| record.lease)).await
     }
 
     /// Nothing of what two nodes send arrives at the other any more, as if one stood still.

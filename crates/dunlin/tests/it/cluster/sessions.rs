@@ -120,6 +120,22 @@ async fn a_link_that_comes_back_in_time_finds_the_sessions_that_still_are_and_en
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backend_whose_record_was_gone_for_a_moment_keeps_its_sessions_and_hears_of_their_end() {
+    let (cluster, seen) = with_gates(&["gate"]).await;
+    let client = cluster.connect("gate").await.unwrap();
+    client.request::<IgnoredAny>("Room.join", ()).await.unwrap();
+    cluster.expire("one").await.unwrap();
+    // It notices, is announced again, and links are there as before. The client says nothing meanwhile.
+    sleep(Duration::from_secs(10)).await;
+    cluster.settle().await;
+    assert_eq!(seen.ended.lock().unwrap().len(), 0, "the client is still there");
+    drop(client);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(seen.ended.lock().unwrap().len(), 1);
+    assert_eq!((cluster.node("one").stats().visitors, cluster.node("gate").stats().travellers), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_stays_behind_after_many_sessions() {
     let (cluster, seen) = with_gates(&["gate"]).await;
     for _ in 0..20 {
