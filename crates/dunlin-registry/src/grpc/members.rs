@@ -112,6 +112,7 @@ impl RemoteRegistry {
             let request = request.clone();
             async move { asked.change_member(request).await }
         };
-        self.ask(ask).await.map(drop)
+        // It has no number, so that a member that takes its time is not asked a second time by way of another.
+        self.ask_each(self.timeout(), ask).await.map(drop)
     }
 }

@@ -44,8 +44,8 @@ pub enum RemoteError {
 
 /// A client of the registry. Clones are the same one.
 ///
-/// A request goes to one member; when that has no leader, too much to do, or is gone, to the next one, for as long as the request has
-/// time. Commands are numbered, so that one that went to two members is done once.
+/// A request goes to one member; when that has no leader, too much to do, is gone, or says nothing for its share of the time, to the
+/// next one, for as long as the request has time. Commands are numbered, so that one that went to two members is done once.
 #[derive(Debug, Clone)]
 pub struct RemoteRegistry {
     members: Arc<[Client]>,
@@ -149,6 +149,11 @@ impl RemoteRegistry {
         self.ask(|mut member: Client| async move { member.status(StatusRequest {}).await }).await
     }
 
+    /// All the time of a request.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     pub(super) fn timeout_ms(&self) -> u64 {
         u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX)
     }
@@ -159,8 +164,22 @@ impl RemoteRegistry {
         self.current.compare_exchange(place, next, Ordering::Relaxed, Ordering::Relaxed).ok();
     }
 
-    /// Asks one member after another, beginning with the one that answered last.
-    pub(super) async fn ask<T, Fut>(&self, request: impl Fn(Client) -> Fut) -> Result<T, RegistryError>
+    /// Asks one member after another, beginning with the one that answered last. None gets more than its share of the time: one that
+    /// stands still must not cost whoever keeps a lease alive the lease.
+    async fn ask<T, Fut>(&self, request: impl Fn(Client) -> Fut) -> Result<T, RegistryError>
+    where
+        Fut: Future<Output = Result<tonic::Response<T>, Status>>,
+    {
+        let members = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
+        self.ask_each(self.timeout / members, request).await
+    }
+
+    /// The same with a time for each member.
+    pub(super) async fn ask_each<T, Fut>(
+        &self,
+        share: Duration,
+        request: impl Fn(Client) -> Fut,
+    ) -> Result<T, RegistryError>
     where
         Fut: Future<Output = Result<tonic::Response<T>, Status>>,
     {
@@ -170,7 +189,7 @@ impl RemoteRegistry {
         for turn in begin.. {
             let place = turn % self.members.len();
             let Some(member) = self.members.get(place).cloned() else { break };
-            match timeout_at(deadline, request(member)).await {
+            match timeout_at(deadline.min(Instant::now() + share), request(member)).await {
                 Ok(Ok(response)) => {
                     self.current.store(place, Ordering::Relaxed);
                     return Ok(response.into_inner());
@@ -180,7 +199,9 @@ impl RemoteRegistry {
                 Err(_) => {
                     // It may be that it never answers again.
                     self.pass_over(place);
-                    break;
+                    if Instant::now() >= deadline {
+                        break;
+                    }
                 }
             }
             // Once around, whatever ails them needs a moment.

@@ -89,6 +89,22 @@ async fn when_the_member_that_answered_is_gone_the_next_one_does() {
 }
 
 #[tokio::test]
+async fn a_member_that_stands_still_costs_a_request_only_its_share_of_the_time() {
+    let served = Served::of(2).await;
+    // The kernel takes connections to it, and nobody ever says anything on them.
+    let still = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", still.local_addr().unwrap());
+    let urls = std::iter::once(&url).chain(&served.urls).map(String::as_str);
+    let client = RemoteRegistry::new(urls).unwrap().with_timeout(Duration::from_secs(15));
+    let begin = std::time::Instant::now();
+    client.execute(put("key", "value")).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    let again = std::time::Instant::now();
+    client.range(KeyRange::all(), 0, Consistency::Linearizable).await.unwrap();
+    assert!(again.elapsed() < Duration::from_secs(5), "it is passed over now: {:?}", again.elapsed());
+}
+
+#[tokio::test]
 async fn a_watch_from_afar_begins_where_it_is_asked_to_and_knows_where_to_go_on() {
     let served = Served::of(1).await;
     let client = served.client();
