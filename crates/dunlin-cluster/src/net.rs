@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::limits::{HELLO_TIMEOUT, WINDOW_LEN};
+use crate::limits::{HELLO_TIMEOUT, KEEP_ALIVE, WINDOW_LEN};
 use crate::tls::Tls;
 
 mod memory;
@@ -55,7 +55,12 @@ impl Way {
     pub(crate) fn lazy_channel(&self, url: &str) -> Channel {
         let (way, url) = (self.clone(), url.to_owned());
         let connector = tower::service_fn(move |_: Uri| way.clone().connect(url.clone()));
-        endpoint().connect_timeout(HELLO_TIMEOUT).connect_with_connector_lazy(connector)
+        endpoint()
+            .connect_timeout(HELLO_TIMEOUT)
+            // A watch says nothing for long, and must not wait for a node that vanished without a word.
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE)
+            .connect_with_connector_lazy(connector)
     }
 
     async fn connect(self, url: String) -> io::Result<TokioIo<Box<dyn Io>>> {

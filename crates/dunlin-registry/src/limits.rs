@@ -113,3 +113,6 @@ pub const NUMBERED_CLIENTS_MAX: usize = 256;
 
 /// Nodes of a cluster: ids of sessions have ten bits for the number of the node that made them, and nodes in Go read them as signed numbers.
 pub const NODE_NUMBERS_MAX: u32 = 512;
+
+/// How often a connection to a member is asked whether it still is, while something is waited for on it, and how long it may take to say so.
+pub const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -16,7 +16,7 @@ use super::messages::{
 };
 use super::{COMPACTED_REVISION, MESSAGE_LEN_MAX};
 use crate::error::RegistryError;
-use crate::limits::{REMOTE_PAUSE, REQUEST_TIMEOUT};
+use crate::limits::{KEEP_ALIVE, REMOTE_PAUSE, REQUEST_TIMEOUT};
 use crate::numbers::Numbers;
 use crate::registry::{Consistency, Registry};
 use crate::store::{Answered, Compacted, Event, EventKind, KeyRange, Operation, RangeAnswer, StoreError};
@@ -65,6 +65,8 @@ impl RemoteRegistry {
         let channel = |url: &str| {
             let endpoint = Endpoint::from_shared(url.to_owned())
                 .map_err(|source| RemoteError::Url { url: url.to_owned(), source })?;
+            // A watch says nothing for long, and must not wait for a member that vanished without a word.
+            let endpoint = endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
             Ok(endpoint.connect_timeout(REMOTE_PAUSE * 5).tcp_nodelay(true).connect_lazy())
         };
         Self::over(urls.into_iter().map(channel).collect::<Result<Vec<_>, RemoteError>>()?)
