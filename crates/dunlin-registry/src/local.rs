@@ -16,8 +16,8 @@ use crate::limits::{CHANGE_PAUSE, COMMAND_LEN_MAX, REQUEST_TIMEOUT};
 use crate::node::{Done, Input, Shared, State};
 use crate::numbers::Numbers;
 use crate::registry::{Consistency, Registry};
-use crate::store::{Answered, Command, KeyRange, Member, Operation, RangeAnswer, StoreError};
-use crate::watch::{LocalSource, Watch};
+use crate::store::{Answered, Command, KeyRange, Member, Operation, RangeAnswer};
+use crate::watch::{StoreSource, Watch};
 
 /// A handle on the registry of a member in the same process. Clones are the same handle.
 ///
@@ -43,20 +43,6 @@ impl LocalRegistry {
     pub const fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
-    }
-
-    async fn execute_in_turn(&self, operation: Operation) -> Result<Answered, RegistryError> {
-        let turn = self.numbers.turn(|| fastrand::u64(1..));
-        let done = self.propose(turn.number(), operation).await;
-        match &done {
-            // Others have asked so much since that the store no longer knows us: somebody new may.
-            Err(RegistryError::Store(StoreError::ClientForgotten { .. })) => {}
-            Ok(_) | Err(RegistryError::Store(_)) => turn.used(),
-            // It was not proposed, so its number was not used.
-            Err(RegistryError::Overloaded | RegistryError::TooLarge { .. }) => turn.unused(),
-            Err(_) => {}
-        }
-        done
     }
 
     /// Does something under a number of the caller's own: the client's id, not 0, and the number of this command among the client's,
@@ -279,15 +265,8 @@ impl LocalRegistry {
 
 impl Registry for LocalRegistry {
     fn execute(&self, operation: Operation) -> BoxFuture<'_, Result<Answered, RegistryError>> {
-        let executing = async move {
-            loop {
-                match self.execute_in_turn(operation.clone()).await {
-                    // Had it been done, that would have been the answer. Who is new is never forgotten, so this ends.
-                    Err(RegistryError::Store(StoreError::ClientForgotten { .. })) => {}
-                    done => return done,
-                }
-            }
-        };
+        let executing =
+            async move { self.numbers.execute(|number| self.propose(number, operation.clone())).await };
         Box::pin(self.within_time(executing))
     }
 
@@ -309,7 +288,7 @@ impl Registry for LocalRegistry {
 
     fn watch(&self, range: KeyRange, from_revision: u64) -> BoxFuture<'_, Result<Watch, RegistryError>> {
         let begun = self.check_running();
-        let watch = begun.map(|()| LocalSource::watch(self.shared.clone(), range, from_revision));
+        let watch = begun.map(|()| StoreSource::watch(self.shared.clone(), range, from_revision));
         Box::pin(std::future::ready(watch))
     }
 }

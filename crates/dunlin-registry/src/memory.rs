@@ -11,10 +11,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::RegistryError;
 use crate::lease_clock::LeaseClock;
-use crate::limits::WATCH_EVENTS_MAX;
 use crate::registry::{Consistency, Registry};
-use crate::store::{Answered, Command, Event, KeyRange, LeaseRevoke, Operation, RangeAnswer, Store};
-use crate::watch::{Watch, WatchSource};
+use crate::store::{Answered, Command, KeyRange, LeaseRevoke, Operation, RangeAnswer, Store};
+use crate::watch::{StoreSource, Watch, WatchedStore};
 
 /// How often it is looked whether leases are over.
 const LEASE_LOOK: Duration = Duration::from_millis(100);
@@ -100,36 +99,22 @@ impl Registry for MemoryRegistry {
     }
 
     fn watch(&self, range: KeyRange, from_revision: u64) -> BoxFuture<'_, Result<Watch, RegistryError>> {
-        let revisions = self.0.revision.subscribe();
-        let next = if from_revision == 0 { self.0.store().revision() + 1 } else { from_revision };
-        let source = MemorySource { registry: self.0.clone(), range, next, revisions };
-        Box::pin(ready(Ok(Watch::new(Box::new(source), next))))
+        Box::pin(ready(Ok(StoreSource::watch(self.0.clone(), range, from_revision))))
     }
 }
 
-#[derive(Debug)]
-struct MemorySource {
-    registry: Arc<Inner>,
-    range: KeyRange,
-    next: u64,
-    revisions: watch::Receiver<u64>,
-}
+impl WatchedStore for Inner {
+    fn with_store<R>(&self, look: impl FnOnce(&Store) -> R) -> R {
+        look(&self.store())
+    }
 
-impl WatchSource for MemorySource {
-    fn next_events(&mut self) -> BoxFuture<'_, Result<(Vec<Event>, u64), RegistryError>> {
-        Box::pin(async {
-            loop {
-                self.revisions.borrow_and_update();
-                let (events, next) =
-                    self.registry.store().events_since(self.next, &self.range, WATCH_EVENTS_MAX)?;
-                self.next = next;
-                if !events.is_empty() {
-                    return Ok((events, next));
-                }
-                // We hold the sender ourselves.
-                self.revisions.changed().await.map_err(|_| RegistryError::Stopped)?;
-            }
-        })
+    fn revisions(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    async fn stopped(&self) {
+        // It is there for as long as anybody has it, as a watch does.
+        std::future::pending::<()>().await;
     }
 }
 

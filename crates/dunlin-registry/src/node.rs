@@ -27,6 +27,7 @@ use crate::driver::Driver;
 use crate::limits::{HAND_OVER_TIMEOUT, INBOX_MAX, STOP_TIMEOUT};
 use crate::log::{Batch, DirectoryError, FsDisk, Identity, Log, LogConfig, LogError};
 use crate::store::{ImageError, Member, Store};
+use crate::watch::WatchedStore;
 
 mod applier;
 mod duties;
@@ -172,6 +173,20 @@ impl Shared {
 
     pub(crate) fn store(&self) -> std::sync::RwLockReadGuard<'_, Store> {
         self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WatchedStore for Shared {
+    fn with_store<R>(&self, look: impl FnOnce(&Store) -> R) -> R {
+        look(&self.store())
+    }
+
+    fn revisions(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    async fn stopped(&self) {
+        self.stop.cancelled().await;
     }
 }
 

@@ -8,7 +8,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::error::RegistryError;
 use crate::limits::NUMBERED_CLIENTS_MAX;
+use crate::store::{Answered, StoreError};
 
 /// The clients of a handle that are free.
 #[derive(Debug, Default)]
@@ -23,14 +25,39 @@ struct Client {
 
 /// The turn of one command. Dropped without a word, its client is given up.
 #[derive(Debug)]
-pub(crate) struct Turn<'a> {
+struct Turn<'a> {
     numbers: &'a Numbers,
     client: Client,
 }
 
 impl Numbers {
+    /// Does a command, for which `ask` is given the client and the number, and does it again as somebody new while the store has forgotten
+    /// who asks.
+    pub(crate) async fn execute<Fut>(
+        &self,
+        ask: impl Fn((u64, u64)) -> Fut,
+    ) -> Result<Answered, RegistryError>
+    where
+        Fut: Future<Output = Result<Answered, RegistryError>>,
+    {
+        loop {
+            let turn = self.turn(|| fastrand::u64(1..));
+            let done = ask(turn.number()).await;
+            match &done {
+                // Others have asked so much since that the store no longer knows us: somebody new may. Had the command been done, that
+                // would have been the answer; and who is new is never forgotten, so this ends.
+                Err(RegistryError::Store(StoreError::ClientForgotten { .. })) => continue,
+                Ok(_) | Err(RegistryError::Store(_)) => turn.used(),
+                // It was not proposed, so its number was not used.
+                Err(RegistryError::Overloaded | RegistryError::TooLarge { .. }) => turn.unused(),
+                Err(_) => {}
+            }
+            return done;
+        }
+    }
+
     /// The next command's turn. `fresh_id` is who numbers it if nobody is free.
-    pub(crate) fn turn(&self, fresh_id: impl FnOnce() -> u64) -> Turn<'_> {
+    fn turn(&self, fresh_id: impl FnOnce() -> u64) -> Turn<'_> {
         let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let client = free.unwrap_or_else(|| Client { id: fresh_id(), done: 0 });
         Turn { numbers: self, client }
@@ -46,17 +73,17 @@ impl Numbers {
 
 impl Turn<'_> {
     /// The client and the number of the command.
-    pub(crate) const fn number(&self) -> (u64, u64) {
+    const fn number(&self) -> (u64, u64) {
         (self.client.id, self.client.done + 1)
     }
 
     /// It is known what came of the command: it was done, or refused by the store.
-    pub(crate) fn used(self) {
+    fn used(self) {
         self.numbers.put_back(Client { done: self.client.done + 1, ..self.client });
     }
 
     /// The command was not proposed.
-    pub(crate) fn unused(self) {
+    fn unused(self) {
         self.numbers.put_back(self.client);
     }
 }
@@ -79,6 +106,24 @@ mod tests {
         assert_eq!(third.number(), (1, 2));
         second.unused();
         assert_eq!(numbers.turn(nobody_new).number(), (2, 1), "its number was not used");
+    }
+
+    #[tokio::test]
+    async fn a_command_whose_client_is_forgotten_is_asked_for_again_by_somebody_new() {
+        let (numbers, asked) = (Numbers::default(), Mutex::new(Vec::new()));
+        numbers.turn(|| 7).used();
+        let done = numbers.execute(|(client, sequence)| {
+            asked.lock().unwrap().push((client, sequence));
+            let is_known = client != 7;
+            async move {
+                let forgotten = StoreError::ClientForgotten { client };
+                if is_known { Ok(Answered::default()) } else { Err(forgotten.into()) }
+            }
+        });
+        done.await.unwrap();
+        let asked = asked.into_inner().unwrap();
+        assert_eq!((asked.len(), asked[0], asked[1].1), (2, (7, 2), 1));
+        assert_eq!(numbers.turn(nobody_new).number(), (asked[1].0, 2));
     }
 
     #[test]

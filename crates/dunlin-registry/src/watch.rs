@@ -11,8 +11,7 @@ use tokio::sync::watch;
 
 use crate::error::RegistryError;
 use crate::limits::WATCH_EVENTS_MAX;
-use crate::node::Shared;
-use crate::store::{Event, KeyRange};
+use crate::store::{Event, KeyRange, Store};
 
 /// Where the events of a watch come from. Implemented by each kind of registry.
 pub trait WatchSource: fmt::Debug + Send {
@@ -73,38 +72,54 @@ impl Watch {
     }
 }
 
-/// A watch of what a member has. It asks the store for what happened since it asked last, so a slow one costs nobody anything.
+/// A store in this process that watches can look into.
+pub(crate) trait WatchedStore: fmt::Debug + Send + Sync + 'static {
+    /// Looks at the store.
+    fn with_store<R>(&self, look: impl FnOnce(&Store) -> R) -> R;
+
+    /// Its revision, told as it changes. It is told for as long as the store is there.
+    fn revisions(&self) -> watch::Receiver<u64>;
+
+    /// Waits until nothing more happens to it.
+    fn stopped(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// A watch of a store in this process. It asks for what happened since it asked last, so a slow one costs nobody anything.
 #[derive(Debug)]
-pub(crate) struct LocalSource {
-    shared: Arc<Shared>,
+pub(crate) struct StoreSource<S> {
+    watched: Arc<S>,
     range: KeyRange,
     next: u64,
     revisions: watch::Receiver<u64>,
 }
 
-impl LocalSource {
+impl<S: WatchedStore> StoreSource<S> {
     /// From a revision on; from the next one that comes if it is 0.
-    pub(crate) fn watch(shared: Arc<Shared>, range: KeyRange, from_revision: u64) -> Watch {
-        let revisions = shared.revision.subscribe();
-        let next = if from_revision == 0 { shared.store().revision() + 1 } else { from_revision };
-        Watch::new(Box::new(Self { shared, range, next, revisions }), next)
+    pub(crate) fn watch(watched: Arc<S>, range: KeyRange, from_revision: u64) -> Watch {
+        let revisions = watched.revisions();
+        let next = if from_revision == 0 { watched.with_store(Store::revision) + 1 } else { from_revision };
+        Watch::new(Box::new(Self { watched, range, next, revisions }), next)
     }
 }
 
-impl WatchSource for LocalSource {
+impl<S: WatchedStore> WatchSource for StoreSource<S> {
     fn next_events(&mut self) -> BoxFuture<'_, Result<(Vec<Event>, u64), RegistryError>> {
         Box::pin(async {
             loop {
                 self.revisions.borrow_and_update();
-                let (events, next) =
-                    self.shared.store().events_since(self.next, &self.range, WATCH_EVENTS_MAX)?;
+                let (events, next) = self
+                    .watched
+                    .with_store(|store| store.events_since(self.next, &self.range, WATCH_EVENTS_MAX))?;
                 self.next = next;
                 if !events.is_empty() {
                     return Ok((events, next));
                 }
-                let stop = self.shared.stop.clone();
-                let changed = stop.run_until_cancelled(self.revisions.changed()).await;
-                if !matches!(changed, Some(Ok(()))) {
+                let is_over = tokio::select! {
+                    biased;
+                    () = self.watched.stopped() => true,
+                    changed = self.revisions.changed() => changed.is_err(),
+                };
+                if is_over {
                     return Err(RegistryError::Stopped);
                 }
             }

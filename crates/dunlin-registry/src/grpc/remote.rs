@@ -97,27 +97,24 @@ impl RemoteRegistry {
         self
     }
 
-    async fn execute_in_turn(&self, operation: Operation) -> Result<Answered, RegistryError> {
-        let turn = self.numbers.turn(|| fastrand::u64(1..));
-        let (client, sequence) = turn.number();
+    async fn execute_numbered(
+        &self,
+        (client, sequence): (u64, u64),
+        operation: Operation,
+    ) -> Result<Answered, RegistryError> {
         let request =
             ExecuteRequest { client, sequence, operation: Some(operation), timeout_ms: self.timeout_ms() };
         let execute = |mut member: Client| {
             let request = request.clone();
             async move { member.execute(request).await }
         };
-        let done = match self.ask(execute).await?.executed {
+        match self.ask(execute).await?.executed {
             Some(Executed::Answered(answered)) => Ok(answered),
             Some(Executed::Refused(refusal)) => {
-                Err(StoreError::try_from(refusal).map_err(|_| RegistryError::NoAnswer)?)
+                Err(StoreError::try_from(refusal).map_err(|_| RegistryError::NoAnswer)?.into())
             }
-            None => return Err(RegistryError::NoAnswer),
-        };
-        // Whom the store no longer knows, somebody new takes the place of.
-        if !matches!(done, Err(StoreError::ClientForgotten { .. })) {
-            turn.used();
+            None => Err(RegistryError::NoAnswer),
         }
-        Ok(done?)
     }
 
     async fn begin_watch(
@@ -244,13 +241,7 @@ fn refusal(status: &Status) -> RegistryError {
 impl Registry for RemoteRegistry {
     fn execute(&self, operation: Operation) -> BoxFuture<'_, Result<Answered, RegistryError>> {
         Box::pin(async move {
-            loop {
-                match self.execute_in_turn(operation.clone()).await {
-                    // Had it been done, that would have been the answer. Who is new is never forgotten, so this ends.
-                    Err(RegistryError::Store(StoreError::ClientForgotten { .. })) => {}
-                    done => return done,
-                }
-            }
+            self.numbers.execute(|number| self.execute_numbered(number, operation.clone())).await
         })
     }
 
