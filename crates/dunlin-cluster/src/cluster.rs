@@ -278,8 +278,7 @@ async fn start_voter(
     let mut node = NodeConfig::new(MemberId(voter.id), ClusterId(voter.group), &voter.dir);
     node.urls.clone_from(&record.urls);
     node.tick = voter.tick;
-    let is_new = NodeConfig::recover(&voter.dir).map_err(failed)?.is_none();
-    let begin = if voter.is_joining && is_new {
+    let begin = if voter.is_joining && NodeConfig::recover(&voter.dir).map_err(failed)?.is_none() {
         let me = Member {
             id: voter.id,
             name: record.name.clone(),
@@ -372,7 +371,6 @@ impl Follower {
                     (nodes.borrow_and_update().clone(), joined.borrow_and_update().clone());
                 self.follow(&table, &strangers);
                 let is_over = tokio::select! {
-
                     changed = nodes.changed() => changed.is_err(),
                     changed = joined.changed() => changed.is_err(),
                 };

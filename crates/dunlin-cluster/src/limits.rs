@@ -88,6 +88,3 @@ pub const NANO_REGISTER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the registry may take to write down a Go node.
 pub const NANO_ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often a connection to a voter is asked whether it still is, while something is waited for on it, and how long it may take to say so.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(5);

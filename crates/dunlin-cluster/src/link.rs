@@ -2,7 +2,7 @@
 //!
 //! - `link/outgoing.rs`: what goes out, of either end. `link/peer.rs`: the end that dials, as whoever calls sees it.
 //! - `link/dial.rs`: how it comes to be and comes back. `link/accept.rs`: the end that is dialed.
-//! - `link/codec.rs`: how batches are read, within limits.
+//! - `link/live.rs`: its life, the same at both ends. `link/codec.rs`: how batches are read, within limits.
 //!
 //! Invariants: frames arrive in the order in which they were sent, or the link ends; when it ends, every call that waits is told at once;
 //! nothing waits for room: what does not fit is refused.
@@ -10,6 +10,7 @@
 mod accept;
 mod codec;
 mod dial;
+mod live;
 mod outgoing;
 mod peer;
 

@@ -4,12 +4,13 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use dunlin_registry::limits::KEEP_ALIVE;
 use futures_util::future::BoxFuture;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use crate::limits::{HELLO_TIMEOUT, KEEP_ALIVE, WINDOW_LEN};
+use crate::limits::{HELLO_TIMEOUT, WINDOW_LEN};
 use crate::tls::Tls;
 
 mod memory;

@@ -6,18 +6,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::dial::chain;
 use super::generated::link_server::{Link, LinkServer};
+use super::live::live;
 use super::outgoing::Outgoing;
 use crate::config::Timing;
-use crate::core::Pulse;
 use crate::error::SendError;
-use crate::frame::{Batch, Frame, Hello, Ping, Said};
-use crate::host::{Host, LinkHandler};
+use crate::frame::{Batch, Frame, Hello, Said};
+use crate::host::Host;
 use crate::limits::{HELLO_TIMEOUT, MESSAGE_LEN_MAX};
 
 /// A link that another node has dialed, about that node's sessions.
@@ -172,42 +173,11 @@ async fn host_link(
     tracing::info!(node = %link.name, "the node has linked with this one");
     let mut handler = guests.host.accept(link.clone());
     early.into_iter().for_each(|frame| handler.handle_frame(frame));
-    let living = live(&guests, &link, &mut stream, &mut *handler);
-    let why = stop.run_until_cancelled(living).await.unwrap_or("it begins anew, or this node stops");
+    let living = live(&guests.timing, (&link.outgoing, &mut stream), |frame| handler.handle_frame(frame));
+    let end = stop.run_until_cancelled(living).await;
+    let why = end.map_or_else(|| "it begins anew, or this node stops".to_owned(), |end| chain(&end));
     link.outgoing.end();
     drop((handler, turn));
     tracing::info!(node = %link.name, why, "the node's link has ended");
     guests.end(link.node, links).await;
-}
-
-async fn live(
-    guests: &Guests,
-    link: &Accepted,
-    stream: &mut Streaming<Batch>,
-    handler: &mut dyn LinkHandler,
-) -> &'static str {
-    let mut pulse = Pulse::new(Instant::now().into_std(), guests.timing.silence_max);
-    let mut beats = interval(guests.timing.heartbeat);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-
-            message = stream.message() => match message {
-                Ok(Some(batch)) => {
-                    pulse.handle_heard(Instant::now().into_std());
-                    for frame in batch.frames {
-                        if !matches!(frame.said, Some(Said::Ping(_)) | None) {
-                            handler.handle_frame(frame);
-                        }
-                    }
-                }
-                Ok(None) => return "it ended it",
-                Err(_) => return "it broke",
-            },
-            // A full queue says more than a ping.
-            _ = beats.tick() => drop(link.send(Ping {})),
-            () = sleep_until(Instant::from_std(pulse.dies_at())) => return "nothing was heard of it for too long",
-            () = link.outgoing.overflowed() => return "it takes nothing of what it is sent",
-        }
-    }
 }

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Request, Status, Streaming};
 
 use super::generated::link_client::LinkClient;
+use super::live::live;
 use super::outgoing::Outgoing;
 use super::peer::Peer;
 use crate::config::Timing;
-use crate::core::{Backoff, Pulse};
-use crate::frame::{Alive, Batch, Hello, Ping, Said};
+use crate::core::Backoff;
+use crate::frame::{Alive, Batch, Frame, Hello, Said};
 use crate::host::Host;
 use crate::limits::{FRAME_SESSIONS_MAX, HELLO_TIMEOUT, MESSAGE_LEN_MAX};
 use crate::net::Way;
@@ -49,14 +50,6 @@ enum LinkError {
     NoHello,
     #[error("another node answers there")]
     SomebodyElse,
-    #[error("the connection broke")]
-    Broken(#[source] Box<Status>),
-    #[error("nothing was heard of the node for too long")]
-    Silent,
-    #[error("the node takes nothing of what it is sent")]
-    Overflowed,
-    #[error("the node ended the link")]
-    Ended,
 }
 
 /// Keeps a link to a node, until it is gone from the registry or this node stops. Then there is none.
@@ -95,9 +88,13 @@ async fn link(dialer: &Dialer, peer: &Arc<Peer>) -> bool {
     tell_alive(dialer, peer, &outgoing);
     peer.set_up();
     tracing::info!(node = %name, "linked with the node");
-    let error = live(dialer, peer, (&outgoing, &mut stream)).await;
+    let handle = |frame: Frame| match frame.said {
+        Some(Said::Answer(answer)) => peer.handle_answer(answer),
+        _ => dialer.host.handle_peer_frame(peer, frame),
+    };
+    let end = live(&dialer.timing, (&outgoing, &mut stream), handle).await;
     peer.end();
-    tracing::warn!(node = %name, error = chain(&error), "the link to the node has ended");
+    tracing::warn!(node = %name, error = chain(&end), "the link to the node has ended");
     true
 }
 
@@ -140,40 +137,6 @@ pub(crate) fn tell_alive(dialer: &Dialer, peer: &Peer, outgoing: &Outgoing) {
         outgoing.send(Alive { sessions, is_last }.into()).ok();
         if is_last {
             return;
-        }
-    }
-}
-
-/// Reads until the link ends.
-async fn live(
-    dialer: &Dialer,
-    peer: &Arc<Peer>,
-    (outgoing, stream): (&Outgoing, &mut Streaming<Batch>),
-) -> LinkError {
-    let mut pulse = Pulse::new(Instant::now().into_std(), dialer.timing.silence_max);
-    let mut beats = interval(dialer.timing.heartbeat);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-
-            message = stream.message() => match message {
-                Ok(Some(batch)) => {
-                    pulse.handle_heard(Instant::now().into_std());
-                    for frame in batch.frames {
-                        match frame.said {
-                            Some(Said::Answer(answer)) => peer.handle_answer(answer),
-                            Some(Said::Ping(_)) | None => {}
-                            Some(_) => dialer.host.handle_peer_frame(peer, frame),
-                        }
-                    }
-                }
-                Ok(None) => return LinkError::Ended,
-                Err(status) => return LinkError::Broken(Box::new(status)),
-            },
-            // A full queue says more than a ping.
-            _ = beats.tick() => drop(outgoing.send(Ping {}.into())),
-            () = sleep_until(Instant::from_std(pulse.dies_at())) => return LinkError::Silent,
-            () = outgoing.overflowed() => return LinkError::Overflowed,
         }
     }
 }
