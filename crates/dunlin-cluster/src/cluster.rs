@@ -278,7 +278,13 @@ async fn start_voter(
     let mut node = NodeConfig::new(MemberId(voter.id), ClusterId(voter.group), &voter.dir);
     node.urls.clone_from(&record.urls);
     node.tick = voter.tick;
-    let begin = if voter.is_joining && NodeConfig::recover(&voter.dir).map_err(failed)?.is_none() {
+    let begin = if !voter.is_joining {
+        Begin::Bootstrap(config.voters.clone())
+    } else if let Some(known) = NodeConfig::recover(&voter.dir).map_err(failed)? {
+        // It has joined before, and was told then which group it is.
+        node.cluster = known.cluster;
+        Begin::Restart
+    } else {
         let me = Member {
             id: voter.id,
             name: record.name.clone(),
@@ -291,8 +297,6 @@ async fn start_voter(
             .map_err(StartError::Join)?;
         node.cluster = group;
         Begin::Join(members)
-    } else {
-        Begin::Bootstrap(config.voters.clone())
     };
     let set_up = |builder: dunlin_rafthttp::Builder| match &way.tls {
         Some(tls) => builder.tls(tls.raft()),

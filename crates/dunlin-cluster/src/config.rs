@@ -58,7 +58,7 @@ pub struct Offer {
 pub struct VoterConfig {
     /// Its id among the voters.
     pub id: u64,
-    /// The id of their group.
+    /// The id of their group; one that joins is told it.
     pub group: u64,
     /// Where its log and its snapshots are.
     pub dir: PathBuf,

@@ -136,6 +136,8 @@ async fn a_voter_joins_a_group_that_runs_by_asking_any_of_its_voters() {
     let mut config = configs[3].clone();
     config.name = "voter-4".to_owned();
     let mut voter = VoterConfig::new(4, dir.path().join("voter-4")).joining();
+    // Which group it is, it is told when it joins.
+    voter.group = 9;
     voter.tick = Duration::from_millis(20);
     let config = config.voter(voter);
     let joined = Rig::new().start(&config, &[]).await;
