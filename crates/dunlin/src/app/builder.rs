@@ -245,7 +245,7 @@ impl App {
     #[must_use]
     pub fn dispatch(self, service: &str, policy: Policy) -> Self {
         self.with(|parts| {
-            drop(parts.dispatch.insert(service.to_owned(), Dispatch { policy, key: None, choice: None }));
+            drop(parts.dispatch.insert(service.to_owned(), Dispatch::Policy(policy)));
         })
     }
 
@@ -253,8 +253,7 @@ impl App {
     /// node is one of them or not. To be said on every gate alike.
     #[must_use]
     pub fn dispatch_by(self, service: &str, key: impl Fn(&Call) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let dispatch = Dispatch { policy: Policy::Hash, key: Some(Arc::new(key)), choice: None };
-        self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), dispatch)))
+        self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), Dispatch::Key(Arc::new(key)))))
     }
 
     /// Lets a function choose the node of each call to a service of other nodes, among those that are reached and take calls: its id, or `None`
@@ -265,8 +264,7 @@ impl App {
         service: &str,
         choice: impl Fn(&Call, &[Arc<NodeRecord>]) -> Option<u64> + Send + Sync + 'static,
     ) -> Self {
-        let dispatch = Dispatch { policy: Policy::LeastLoaded, key: None, choice: Some(Arc::new(choice)) };
-        self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), dispatch)))
+        self.with(|parts| drop(parts.dispatch.insert(service.to_owned(), Dispatch::Choice(Arc::new(choice)))))
     }
 
     /// Adds an address to serve clients on.

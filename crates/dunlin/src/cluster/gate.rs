@@ -1,17 +1,17 @@
 //! Our clients' calls to services of other nodes, and what those push to our clients.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use dunlin_cluster::core::{Candidate, Policy, choose};
 use dunlin_cluster::frame::{self, Close, Frame, Push, Said};
 use dunlin_cluster::{Answering, Lost, Peer, SendError};
 
-use super::{ClusterHost, Travellers, Visits, convert, service_of};
+use super::{ClusterHost, Dispatch, Visits, convert, service_of};
 use crate::error::{Error, Result};
 use crate::group::deliver;
 use crate::service::codegen::{RouteFn, route_fn};
 use crate::service::{Call, CallKind, Reply};
-use crate::session::{CloseReason, Outgoing, Session, SessionId};
+use crate::session::{CloseReason, Outgoing, SessionId};
 
 /// The function of all routes that are forwarded.
 pub(super) fn forward_fn(host: &Arc<ClusterHost>) -> Arc<dyn RouteFn> {
@@ -57,13 +57,15 @@ impl ClusterHost {
 
     /// What a hash is of, of a service that is dispatched so.
     fn key(&self, service: &str, call: &Call) -> Option<Vec<u8>> {
-        let dispatch = self.dispatch.get(service).filter(|dispatch| dispatch.policy == Policy::Hash)?;
-        if let Some(key) = &dispatch.key {
-            return Some(key(call));
+        match self.dispatch.get(service)? {
+            Dispatch::Key(key) => Some(key(call)),
+            Dispatch::Policy(Policy::Hash) => {
+                let session = call.session();
+                let uid = session.uid().map(|uid| uid.as_bytes().to_vec());
+                Some(uid.unwrap_or_else(|| session.id().get().to_be_bytes().to_vec()))
+            }
+            Dispatch::Policy(_) | Dispatch::Choice(_) => None,
         }
-        let session = call.session();
-        let uid = session.uid().map(|uid| uid.as_bytes().to_vec());
-        Some(uid.unwrap_or_else(|| session.id().get().to_be_bytes().to_vec()))
     }
 
     /// Forwards a call. It is on its way when this was polled once, so calls of a session arrive in their order.
@@ -122,11 +124,20 @@ impl ClusterHost {
         if peers.is_empty() {
             return Err(Error::not_found("nobody serves this route"));
         }
-        let policy = self.dispatch.get(service).map_or_else(Policy::default, |dispatch| dispatch.policy);
         let session = call.session();
-        let bound = session.bound(service);
         let takes = |peer: &&Arc<Peer>| !avoided.contains(&peer.id()) && peer.takes_new();
         let find = |node: u64| peers.iter().find(|peer| peer.id() == node).filter(takes);
+        let unreached = || Error::unavailable("no node that serves this route is reached");
+        let policy = match self.dispatch.get(service) {
+            Some(Dispatch::Choice(choice)) => {
+                let records: Vec<_> = peers.iter().filter(takes).map(|peer| peer.record()).collect();
+                return choice(call, &records).and_then(find).cloned().ok_or_else(unreached);
+            }
+            Some(Dispatch::Key(_)) => Policy::Hash,
+            Some(Dispatch::Policy(policy)) => *policy,
+            None => Policy::default(),
+        };
+        let bound = session.bound(service);
         // What nearly always happens goes the short way.
         if policy == Policy::Sticky
             && let Some(peer) = bound.and_then(find)
@@ -134,17 +145,8 @@ impl ClusterHost {
             return Ok(peer.clone());
         }
         let candidates: Vec<Candidate> = peers.iter().filter(takes).map(|peer| peer.candidate()).collect();
-        let node = match self.dispatch.get(service).and_then(|dispatch| dispatch.choice.as_ref()) {
-            Some(choice) => {
-                let records: Vec<_> = peers.iter().filter(takes).map(|peer| peer.record()).collect();
-                choice(call, &records)
-            }
-            None => {
-                let key = self.key(service, call);
-                choose(policy, &candidates, bound, key.as_deref(), fastrand::u64(..))
-            }
-        };
-        let unreached = || Error::unavailable("no node that serves this route is reached");
+        let key = self.key(service, call);
+        let node = choose(policy, &candidates, bound, key.as_deref(), fastrand::u64(..));
         let peer = node.and_then(find).ok_or_else(unreached)?;
         if bound != Some(peer.id()) && policy != Policy::LeastLoaded {
             session.bind_service(service, peer.id());
@@ -201,53 +203,4 @@ impl ClusterHost {
 
 pub(super) fn is_idempotent(peer: &Peer, route: &str) -> bool {
     peer.record().idempotent_routes.iter().any(|name| name == route)
-}
-
-impl Travellers {
-    fn add(&self, session: &Session, peer: u64) {
-        let id = session.id().get();
-        self.sessions
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(id)
-            .or_insert_with(|| session.clone());
-        self.by_peer.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default().insert(id);
-    }
-
-    fn remove(&self, id: SessionId, peer: u64) {
-        let mut by_peer = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = by_peer.get_mut(&peer) {
-            known.remove(&id.get());
-            if known.is_empty() {
-                by_peer.remove(&peer);
-            }
-        }
-    }
-
-    fn end(&self, id: SessionId) {
-        self.sessions.write().unwrap_or_else(PoisonError::into_inner).remove(&id.get());
-    }
-
-    fn get(&self, id: u64) -> Option<Session> {
-        self.sessions.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
-    }
-
-    fn get_all(&self, ids: &[u64]) -> Vec<Session> {
-        let sessions = self.sessions.read().unwrap_or_else(PoisonError::into_inner);
-        ids.iter().filter_map(|id| sessions.get(id)).cloned().collect()
-    }
-
-    /// The sessions that a node knows.
-    pub(super) fn known_to(&self, peer: u64) -> Vec<u64> {
-        let by_peer = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
-        by_peer.get(&peer).map(|known| known.iter().copied().collect()).unwrap_or_default()
-    }
-
-    /// A node is gone for good.
-    pub(super) fn leave(&self, peer: u64) {
-        let known = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner).remove(&peer);
-        for session in self.get_all(&known.into_iter().flatten().collect::<Vec<_>>()) {
-            session.forget_node(peer);
-        }
-    }
 }

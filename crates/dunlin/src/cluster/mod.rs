@@ -1,7 +1,7 @@
 //! This node as one of many: routes of others are forwarded, and calls that others forward are answered.
 //!
 //! - `cluster/gate.rs`: our clients' calls to services of other nodes, and what those push to our clients.
-//! - `cluster/visits.rs`: where one of our sessions has been.
+//! - `cluster/travellers.rs`: our sessions that other nodes know. `cluster/visits.rs`: where one of them has been.
 //! - `cluster/backend.rs`: other nodes' clients here: their sessions, and what is said to their nodes.
 //! - `cluster/visitor.rs`: the calls of one such session, in order.
 //! - `cluster/calls.rs`: calls that nodes make by themselves.
@@ -18,10 +18,11 @@ mod calls;
 mod convert;
 mod gate;
 mod testing;
+mod travellers;
 mod visitor;
 mod visits;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
 use dunlin_cluster::core::Policy;
@@ -32,19 +33,28 @@ use dunlin_registry::nodes::{NodeRecord, NodeTable};
 pub(crate) use self::backend::GateLink;
 pub use self::calls::{CallOptions, Cluster, NodeAnswer};
 pub use self::testing::TestCluster;
+use self::travellers::Travellers;
 pub(crate) use self::visits::{Visit, Visits};
 use crate::app::Shared;
 use crate::service::{Call, RouteEntry, RouteInfo, Router};
-use crate::session::{CloseReason, Session};
+use crate::session::CloseReason;
 
 /// How calls to a service of other nodes find their node.
 #[derive(Clone)]
-pub(crate) struct Dispatch {
-    pub(crate) policy: Policy,
-    /// What a hash is of; without one it is the uid, or the session's id.
-    pub(crate) key: Option<DispatchKey>,
-    /// Chooses among the nodes that are reached, in place of the policy.
-    pub(crate) choice: Option<DispatchChoice>,
+pub(crate) enum Dispatch {
+    /// By a policy; what it hashes is the uid, or else the session's id.
+    Policy(Policy),
+    /// By the hash of what this gives.
+    Key(DispatchKey),
+    /// By what this chooses among the nodes that are reached.
+    Choice(DispatchChoice),
+}
+
+impl Dispatch {
+    /// Whether equal keys are to meet, on whichever node that is.
+    const fn is_by_key(&self) -> bool {
+        matches!(self, Self::Policy(Policy::Hash) | Self::Key(_))
+    }
 }
 
 pub(crate) type DispatchKey = Arc<dyn Fn(&Call) -> Vec<u8> + Send + Sync>;
@@ -62,14 +72,7 @@ pub(crate) struct ClusterHost {
     gates: Mutex<HashMap<u64, Arc<GateLink>>>,
     travellers: Travellers,
     /// Routes that are forwarded, so that each is made once.
-    entries: Mutex<HashMap<Arc<str>, Arc<RouteEntry>>>,
-}
-
-/// Our sessions that other nodes know.
-#[derive(Default)]
-struct Travellers {
-    sessions: RwLock<HashMap<u64, Session>>,
-    by_peer: Mutex<HashMap<u64, HashSet<u64>>>,
+    entries: RwLock<HashMap<Arc<str>, Arc<RouteEntry>>>,
 }
 
 /// Routes that are kept although clients can make them up; beyond it they are made anew.
@@ -84,7 +87,7 @@ impl ClusterHost {
             cluster: OnceLock::new(),
             gates: Mutex::default(),
             travellers: Travellers::default(),
-            entries: Mutex::default(),
+            entries: RwLock::default(),
         })
     }
 
@@ -92,7 +95,7 @@ impl ClusterHost {
     pub(crate) fn dispatching(self: &Arc<Self>, router: Router) -> Router {
         router.with_functions(|info, here| {
             let dispatch = self.dispatch.get(service_of(&info.name))?;
-            (dispatch.policy == Policy::Hash).then(|| gate::dispatch_fn(self, here))
+            dispatch.is_by_key().then(|| gate::dispatch_fn(self, here))
         })
     }
 
@@ -119,13 +122,14 @@ impl ClusterHost {
     /// A route that other nodes serve, if any of them has its service.
     pub(crate) fn entry(self: &Arc<Self>, name: &str) -> Option<Arc<RouteEntry>> {
         let cluster = self.cluster()?;
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(entry) = entries.get(name) {
+        // All shards look here for each call.
+        if let Some(entry) = self.entries.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Some(entry.clone());
         }
         if cluster.peers_with(service_of(name)).is_empty() {
             return None;
         }
+        let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= ENTRIES_MAX {
             entries.clear();
         }
@@ -150,7 +154,7 @@ impl ClusterHost {
 
     /// Sessions of ours that other nodes know.
     pub(crate) fn travellers(&self) -> usize {
-        self.travellers.sessions.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.travellers.count()
     }
 
     /// All that other nodes' clients had here ends.
