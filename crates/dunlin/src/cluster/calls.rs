@@ -1,7 +1,6 @@
 //! Calls that a node makes by itself, without a client.
 
 use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use dunlin_cluster::core::{Candidate, Policy, choose};
 use dunlin_cluster::frame;
 use dunlin_cluster::{Peer, SendError};
 use dunlin_registry::nodes::NodeTable;
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{ClusterHost, convert, service_of};
 use crate::app::Shared;
+use crate::edge::awaited;
 use crate::error::{Error, Result};
 use crate::service::{Call, CallKind, Extract, FromApp, Reply};
 use crate::session::{Home, Session, SessionId, SessionSeed, Transport};
@@ -266,15 +265,8 @@ impl ClusterHost {
         else {
             return Err(Error::unavailable("the node is stopping"));
         };
-        let call = Call::new(nobody(app), entry, CallKind::Request, body);
-        match timeout_at(deadline, AssertUnwindSafe(self.router.run(call)).catch_unwind()).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => {
-                tracing::error!(route, "a handler panicked");
-                Err(Error::internal("internal error"))
-            }
-            Err(_) => Err(Error::timeout("the handler did not finish in time")),
-        }
+        let call = Call::new(nobody(app.clone()), entry, CallKind::Request, body);
+        awaited(self.router.run(call), deadline).await.settle(route, &app.stats)
     }
 }
 

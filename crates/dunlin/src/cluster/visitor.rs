@@ -1,18 +1,17 @@
 //! The calls of one session of another node's: in the order in which they came, and never more at a time than may be.
 
 use std::collections::VecDeque;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dunlin_cluster::frame;
-use futures_util::FutureExt as _;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::backend::GateLink;
-use crate::error::Error;
-use crate::service::{Call, CallFuture, CallKind, RouteEntry, Router, Started, Starters};
+use crate::edge::{Outcome, awaited};
+use crate::error::{Error, Result};
+use crate::service::{Call, CallFuture, CallKind, Reply, RouteEntry, Router, Started, Starters};
 use crate::session::Session;
 
 /// Calls of a session that wait for the one before: its node has fewer on their way, unless it is set up otherwise.
@@ -102,7 +101,7 @@ impl Runner {
         let call = Call::new(session.clone(), entry.clone(), kind, body);
         match self.router.start(call, starters) {
             Started::Done(result) => self.gate.answer(id, result),
-            Started::Panicked => self.gate.answer(id, Err(self.panicked(&entry))),
+            Started::Panicked => self.answer(&entry, id, Outcome::Panicked),
             Started::Waits(future) => {
                 if is_ordered && let Some(visitor) = self.gate.lock().get_mut(&session.id().get()) {
                     visitor.is_busy = true;
@@ -139,21 +138,10 @@ impl Runner {
 
     /// Awaits a call to its end, or to the end of its time, and answers it.
     async fn finish(&self, entry: &RouteEntry, id: u64, deadline: Instant, future: CallFuture) {
-        let result = match timeout_at(deadline, AssertUnwindSafe(future).catch_unwind()).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(self.panicked(entry)),
-            Err(_) => {
-                self.gate.app().stats.timeouts.add(1);
-                tracing::warn!(route = %entry.name(), "a handler took too long and was dropped");
-                Err(Error::timeout("the handler did not finish in time"))
-            }
-        };
-        self.gate.answer(id, result);
+        self.answer(entry, id, awaited(future, deadline).await);
     }
 
-    fn panicked(&self, entry: &RouteEntry) -> Error {
-        self.gate.app().stats.panics.add(1);
-        tracing::error!(route = %entry.name(), "a handler panicked");
-        Error::internal("internal error")
+    fn answer(&self, entry: &RouteEntry, id: u64, outcome: Outcome<Result<Reply>>) {
+        self.gate.answer(id, outcome.settle(entry.name(), &self.gate.app().stats));
     }
 }

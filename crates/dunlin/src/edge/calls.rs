@@ -10,10 +10,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::time::{Instant, timeout_at};
 
 use super::SlotKey;
-use crate::service::Started;
+use crate::app::Stats;
+use crate::error::{Error, Result};
+use crate::service::{Reply, Started};
 
 /// How user code ended.
 #[derive(Debug)]
@@ -26,6 +30,44 @@ pub(crate) enum Outcome<T> {
     TimedOut,
     /// It had to wait where too much waits already, and was dropped.
     Crowded,
+}
+
+impl Outcome<Result<Reply>> {
+    /// What is answered, with what went wrong noted.
+    pub(crate) fn settle(self, route: &str, stats: &Stats) -> Result<Reply> {
+        match self {
+            Self::Returned(result) => result,
+            Self::Panicked => {
+                stats.panics.add(1);
+                tracing::error!(%route, "a handler panicked");
+                Err(Error::internal("internal error"))
+            }
+            Self::TimedOut => {
+                stats.timeouts.add(1);
+                tracing::warn!(%route, "a handler took too long and was dropped");
+                Err(Error::timeout("the handler did not finish in time"))
+            }
+            Self::Crowded => {
+                stats.overloads.add(1);
+                Err(Error::overloaded("too many calls are waiting"))
+            }
+        }
+    }
+}
+
+/// Awaits user code to its end, or to the end of its time, for those who have no shard to do so.
+pub(crate) async fn awaited<T>(
+    mut future: Pin<Box<dyn Future<Output = T> + Send>>,
+    deadline: Instant,
+) -> Outcome<T> {
+    let outcome = match timeout_at(deadline, AssertUnwindSafe(&mut future).catch_unwind()).await {
+        Ok(Ok(value)) => Outcome::Returned(value),
+        Ok(Err(_)) => Outcome::Panicked,
+        Err(_) => Outcome::TimedOut,
+    };
+    // Its drop is user code too.
+    catch_unwind(AssertUnwindSafe(|| drop(future))).ok();
+    outcome
 }
 
 /// Polls a future once, containing its panic.
@@ -129,6 +171,27 @@ impl<T: Send + 'static, L: Unpin> Aside<T, L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_becomes_of_user_code_that_is_awaited_stays_in_it_its_drop_too() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        let soon = Instant::now() + Duration::from_secs(1);
+        assert!(matches!(awaited(Box::pin(async { 7 }), soon).await, Outcome::Returned(7)));
+        let panics = async {
+            panic!("asked to");
+        };
+        assert!(matches!(awaited::<()>(Box::pin(panics), soon).await, Outcome::Panicked));
+        let late = async {
+            let _bomb = Bomb;
+            std::future::pending::<()>().await;
+        };
+        assert!(matches!(awaited(Box::pin(late), soon).await, Outcome::TimedOut));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn beyond_the_bound_a_call_that_must_wait_is_refused_and_one_that_need_not_is_served() {

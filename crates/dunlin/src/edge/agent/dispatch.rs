@@ -99,25 +99,10 @@ impl Agent {
         outcome: Outcome<Result<Reply, Error>>,
         fx: &mut Fx<'_>,
     ) {
-        let error = match outcome {
-            Outcome::Returned(Ok(reply)) => return self.answer(call, &reply, fx),
-            Outcome::Returned(Err(error)) => error,
-            Outcome::Panicked => {
-                fx.app().stats.panics.add(1);
-                tracing::error!(route = %entry.name(), "a handler panicked");
-                Error::internal("internal error")
-            }
-            Outcome::TimedOut => {
-                fx.app().stats.timeouts.add(1);
-                tracing::warn!(route = %entry.name(), "a handler took too long and was dropped");
-                Error::timeout("the handler did not finish in time")
-            }
-            Outcome::Crowded => {
-                fx.app().stats.overloads.add(1);
-                Error::overloaded("too many calls are waiting")
-            }
-        };
-        self.answer_error(call, &error, fx);
+        match outcome.settle(entry.name(), &fx.app().stats) {
+            Ok(reply) => self.answer(call, &reply, fx),
+            Err(error) => self.answer_error(call, &error, fx),
+        }
     }
 
     /// Writes the one answer of a request; what a notify returns goes nowhere.
