@@ -10,7 +10,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(batch) = Batch::read(data.to_vec().into()) else { return };
     assert!(batch.frames.len() <= BATCH_FRAMES_MAX);
     for frame in &batch.frames {
-        assert!(frame.len() > 0);
+        assert!(frame.size() > 0);
         if let Some(Said::Altered(altered)) = &frame.said
             && let Some(encoded) = &altered.attributes
             && Attributes::read(encoded).is_ok()

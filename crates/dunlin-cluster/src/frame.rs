@@ -104,7 +104,7 @@ said!(Hello, Call, Answer, Push, Close, Ended, Altered, Ping, Alive);
 impl Frame {
     /// Bytes that it takes on a link, about.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         let carried = match &self.said {
             Some(Said::Call(call)) => call.route.len() + call.body.len(),
             Some(Said::Answer(answer)) => match &answer.outcome {
@@ -129,12 +129,6 @@ impl Frame {
             self.said,
             Some(Said::Hello(_) | Said::Close(_) | Said::Ended(_) | Said::Altered(_) | Said::Alive(_))
         )
-    }
-
-    /// Whether it says nothing, which never is so.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        false
     }
 }
 

@@ -38,7 +38,7 @@ impl FrameQueue {
         if self.is_ended {
             return Err(QueueError::Ended);
         }
-        let len = frame.len();
+        let len = frame.size();
         let over = |len_max: usize| self.len + len > len_max && !self.frames.is_empty();
         if frame.must_arrive() && over(2 * self.len_max) {
             self.is_ended = true;
@@ -56,7 +56,7 @@ impl FrameQueue {
     pub(crate) fn pop_batch(&mut self) -> Option<Batch> {
         let (mut count, mut len) = (0, 0);
         for frame in &self.frames {
-            let next = len + frame.len();
+            let next = len + frame.size();
             if next > BATCH_LEN_MAX && count > 0 {
                 break;
             }
@@ -110,7 +110,7 @@ mod tests {
             for (step, len) in steps {
                 if step == 0 {
                     let frames = queue.pop_batch().map_or_else(Vec::new, |batch| batch.frames);
-                    let popped: Vec<(u64, usize)> = frames.iter().map(|frame| (id(frame), frame.len())).collect();
+                    let popped: Vec<(u64, usize)> = frames.iter().map(|frame| (id(frame), frame.size())).collect();
                     let expected: Vec<(u64, usize)> = waiting.drain(..popped.len()).collect();
                     prop_assert_eq!(popped, expected);
                 } else if let Ok(is_first) = queue.push(call(next, len)) {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Claim;
 use super::client::Client;
-use super::lab::{Lab, Side, bodies};
+use super::lab::{CLIENTS, Lab, ORDERED, Side, bodies};
 use super::node::TIME;
 use crate::table::Seen;
 
@@ -21,13 +21,6 @@ pub(super) const CLAIMS: [Claim; 9] = [
     ("we die", we_die),
     ("leaves", leaves),
 ];
-
-/// Clients, and requests of each of them.
-const CLIENTS: usize = 10;
-const CALLS: usize = 100;
-
-/// Messages of one client in a row.
-const ORDERED: usize = 1_000;
 
 /// Pushes that may be on their way to one client: a Go gate drops what is over 16.
 const WINDOW: usize = 8;
@@ -46,15 +39,7 @@ fn joins(lab: &mut Lab) -> Result<Seen> {
 }
 
 fn requests(lab: &mut Lab) -> Result<Seen> {
-    let elapsed = lab.ask_many(Side::Go, "Room.Echo", (CLIENTS, CALLS))?;
-    let mut client = lab.client(Side::Go)?;
-    let id = client.ask("Room.Nowhere", "?")?;
-    let refusal = client.answer(id, TIME).context("a route that is not there is not answered")?;
-    ensure!(refusal.starts_with(r#"{"code":404,"#), "an error is answered with {refusal}");
-    let total = CLIENTS * CALLS;
-    let detail =
-        format!("of {CLIENTS} clients at a time, in {elapsed:?}; an error is answered with {refusal}");
-    Ok(Seen { count: format!("{total}/{total}"), detail })
+    lab.requests(Side::Go, "Room")
 }
 
 fn keeps_order(lab: &mut Lab) -> Result<Seen> {

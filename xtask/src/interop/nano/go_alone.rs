@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::Claim;
-use super::lab::{Lab, Side};
+use super::lab::{Lab, NOT_FOUND, Side};
 use super::node::TIME;
 use crate::table::Seen;
 
@@ -47,7 +47,7 @@ fn forwards(lab: &mut Lab) -> Result<Seen> {
 
 fn dies(lab: &mut Lab) -> Result<Seen> {
     lab.backend.kill();
-    lab.wait_answer(Side::Dunlin, "Game.Echo", |answer| answer.starts_with(r#"{"code":404,"#))?;
+    lab.wait_answer(Side::Dunlin, "Game.Echo", |answer| answer.starts_with(NOT_FOUND))?;
     lab.other_backend.start(true)?;
     let (_, after) = lab.wait_echo(Side::Go, "Game.Echo")?;
     lab.wait_all_answered(CLIENTS, "Game.Echo")?;

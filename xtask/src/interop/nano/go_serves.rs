@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::Claim;
 use super::client::Client;
-use super::lab::{Lab, Side, bodies};
+use super::lab::{CLIENTS, Lab, NOT_FOUND, ORDERED, Side, bodies};
 use super::node::TIME;
 use crate::table::Seen;
 
@@ -22,21 +22,13 @@ pub(super) const CLAIMS: [Claim; 9] = [
     ("leaves", leaves),
 ];
 
-/// Clients, and requests of each of them.
-const CLIENTS: usize = 10;
-const CALLS: usize = 100;
-
-/// Messages of one client in a row.
-const ORDERED: usize = 1_000;
-
 /// How long it may take until a node that died is avoided.
 const AVOID_TIME: Duration = Duration::from_secs(1);
 
 /// How long it may take until one that is frozen is.
 const FREEZE_TIME: Duration = Duration::from_secs(4);
 
-/// The codes of errors.
-const NOT_FOUND: &str = r#"{"code":404,"#;
+/// How an answer begins that there is nobody to be asked.
 const UNAVAILABLE: &str = r#"{"code":503,"#;
 
 fn joins(lab: &mut Lab) -> Result<Seen> {
@@ -50,16 +42,7 @@ fn joins(lab: &mut Lab) -> Result<Seen> {
 }
 
 fn requests(lab: &mut Lab) -> Result<Seen> {
-    let elapsed = lab.ask_many(Side::Dunlin, "Game.Echo", (CLIENTS, CALLS))?;
-    let mut client = lab.client(Side::Dunlin)?;
-    let id = client.ask("Game.Nowhere", "?")?;
-    let refusal = client.answer(id, TIME).context("a route that is not there is not answered")?;
-    ensure!(refusal.starts_with(NOT_FOUND), "a route that is not there is answered with {refusal}");
-    let total = CLIENTS * CALLS;
-    let detail = format!(
-        "of {CLIENTS} clients at a time, in {elapsed:?}; a route that is not there is answered with {refusal}"
-    );
-    Ok(Seen { count: format!("{total}/{total}"), detail })
+    lab.requests(Side::Dunlin, "Game")
 }
 
 fn keeps_order(lab: &mut Lab) -> Result<Seen> {

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::client::Client;
 use super::node::{Node, TIME};
 use crate::addrs;
+use crate::table::Seen;
 
 /// nano's interval, short: after four of them a node that is silent is gone.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -25,6 +26,16 @@ const SETTLE_TIME: Duration = Duration::from_millis(300);
 
 /// How long an answer may take before it is asked for again.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
+
+/// Clients that ask at a time, and requests of each of them.
+pub(super) const CLIENTS: usize = 10;
+const CALLS: usize = 100;
+
+/// Messages of one client in a row.
+pub(super) const ORDERED: usize = 1_000;
+
+/// How an answer begins that a route is not there.
+pub(super) const NOT_FOUND: &str = r#"{"code":404,"#;
 
 /// Whose something is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,6 +227,24 @@ impl Lab {
             }
         }
         Ok(begin.elapsed())
+    }
+
+    /// The claim that clients of a gate, several at a time, are answered by a service behind it, and are told when it has no such route.
+    ///
+    /// # Errors
+    ///
+    /// When it does not hold.
+    pub(super) fn requests(&self, gate: Side, service: &str) -> Result<Seen> {
+        let elapsed = self.ask_many(gate, &format!("{service}.Echo"), (CLIENTS, CALLS))?;
+        let mut client = self.client(gate)?;
+        let id = client.ask(&format!("{service}.Nowhere"), "?")?;
+        let refusal = client.answer(id, TIME).context("a route that is not there is not answered")?;
+        ensure!(refusal.starts_with(NOT_FOUND), "a route that is not there is answered with {refusal}");
+        let total = CLIENTS * CALLS;
+        let detail = format!(
+            "of {CLIENTS} clients at a time, in {elapsed:?}; a route that is not there is answered with {refusal}"
+        );
+        Ok(Seen { count: format!("{total}/{total}"), detail })
     }
 }
 
