@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use clap::{Args, Parser, Subcommand};
 
 use crate::cluster::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
+use crate::serve::{CheckConfigArgs, ServeArgs};
 
 /// Where the demo is served when nothing else is asked for.
 pub(crate) const DEMO_ADDR: SocketAddr =
@@ -28,6 +29,10 @@ pub(crate) struct Cli {
 /// What `dunlin` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Serve a node, with the services of this program
+    Serve(ServeArgs),
+    /// Say whether a node's settings fit
+    CheckConfig(CheckConfigArgs),
     /// Serve a chat page that already moves
     ///
     /// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the

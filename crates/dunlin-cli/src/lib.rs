@@ -8,11 +8,15 @@
 //! }
 //! ```
 //!
-//! `cli.rs` is what can be asked of it, `demo/` the chat that already moves, `cluster/` what is asked of a cluster.
+//! `cli.rs` is what can be asked of it, `serve/` a node with its settings in `config/` and its log in `logs.rs`, `demo/` the chat that already moves,
+//! `cluster/` what is asked of a cluster.
 
 mod cli;
 mod cluster;
+mod config;
 mod demo;
+mod logs;
+mod serve;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
@@ -20,20 +24,22 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use dunlin::App;
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, DemoArgs};
 use crate::cluster::Question;
+use crate::config::LogFormat;
 use crate::demo::{Banner, Demo};
 
 /// Does what the command line asks for, with this application where one is to be served. It returns when that is done.
 #[must_use]
 pub fn run(app: App) -> ExitCode {
-    // Nothing serves it yet.
-    drop(app);
     let command = Cli::parse().command;
-    write_logs();
+    if !matches!(command, Command::Serve(_)) {
+        logs::init(LogFormat::Human, "warn");
+    }
     let done = match command {
+        Command::CheckConfig(args) => serve::check(&args),
+        Command::Serve(args) => serve::run(&args, app),
         Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),
         Command::Drain(args) => ask(Question::Drain(args)),
         Command::Kv(args) => ask(Question::Kv(args)),
@@ -49,16 +55,6 @@ pub fn run(app: App) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Logs go to stderr, so that stdout has what was asked for and nothing else.
-fn write_logs() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(stderr().is_terminal())
-        .with_writer(stderr)
-        .init();
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -1,7 +1,7 @@
 //! What nodes say to each other on a link: batches of frames, in order.
 //!
 //! A link is dialed by the node whose sessions it is about. The dialer sends [`Call`], [`Ended`] and [`Alive`]; the other end [`Answer`],
-//! [`Push`] and [`Close`]; both send [`Hello`] first, [`Altered`] and [`Ping`]. `docs/protocol/cluster.md` has it in one place.
+//! [`Push`] and [`Close`]; both send [`Hello`] first, [`Altered`], [`Ping`] and [`Pong`]. `docs/protocol/cluster.md` has it in one place.
 
 use bytes::{Buf as _, Bytes};
 use prost::Message;
@@ -82,6 +82,9 @@ pub enum Said {
     /// The sessions there are.
     #[prost(message, tag = "9")]
     Alive(Alive),
+    /// The answer to a ping.
+    #[prost(message, tag = "10")]
+    Pong(Pong),
 }
 
 impl From<Said> for Frame {
@@ -99,7 +102,7 @@ macro_rules! said {
         })*
     };
 }
-said!(Hello, Call, Answer, Push, Close, Ended, Altered, Ping, Alive);
+said!(Hello, Call, Answer, Push, Close, Ended, Altered, Ping, Alive, Pong);
 
 impl Frame {
     /// Bytes that it takes on a link, about.
@@ -117,7 +120,7 @@ impl Frame {
             Some(Said::Close(close)) => close.reason.len(),
             Some(Said::Altered(altered)) => altered.attributes.as_ref().map_or(0, Bytes::len),
             Some(Said::Ended(ended)) => ended.detail.len(),
-            Some(Said::Hello(_) | Said::Ping(_)) | None => 0,
+            Some(Said::Hello(_) | Said::Ping(_) | Said::Pong(_)) | None => 0,
         };
         carried + FRAME_OVERHEAD
     }
@@ -323,7 +326,19 @@ impl Attributes {
 
 /// Nothing but that the sender lives.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub struct Ping {}
+pub struct Ping {
+    /// When the sender's clock of this link said it, in microseconds; it comes back in the [`Pong`].
+    #[prost(uint64, tag = "1")]
+    pub sent_us: u64,
+}
+
+/// The answer to a [`Ping`], from which its sender learns how long the way there and back takes.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Pong {
+    /// What the ping said.
+    #[prost(uint64, tag = "1")]
+    pub sent_us: u64,
+}
 
 /// The sessions of the sender that the receiver knows and that still are. All others of the sender's have ended. Sent first on a link
 /// that takes the place of one that broke.
@@ -346,7 +361,7 @@ mod tests {
     #[test]
     fn a_batch_is_read_as_it_was_written() {
         let call = Call { id: 7, route: "Room.say".to_owned(), body: "hi".into(), ..Call::default() };
-        let batch = Batch { frames: vec![call.into(), Ping {}.into()] };
+        let batch = Batch { frames: vec![call.into(), Ping { sent_us: 5 }.into()] };
         assert_eq!(Batch::read(batch.encode_to_vec().into()).unwrap(), batch);
     }
 

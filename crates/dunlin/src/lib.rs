@@ -69,8 +69,8 @@ mod session;
 mod timer;
 
 pub use app::{
-    Admission, Admitted, App, CallError, ConnectError, ExpectError, GateConfig, GateStats, LocalClient,
-    LocalEnd, Node, Push, Refusal, ServeError, StartError, Stopped,
+    Admission, Admitted, App, CallError, ConnectError, ExpectError, GateConfig, GateStats, LinkState,
+    LocalClient, LocalEnd, Node, NotReady, Push, Refusal, ServeError, StartError, Stopped,
 };
 pub use cluster::{CallOptions, Cluster, NodeAnswer, TestCluster};
 pub use dunlin_cluster::core::Policy;

@@ -6,7 +6,7 @@ use tonic::{Status, Streaming};
 use super::outgoing::Outgoing;
 use crate::config::Timing;
 use crate::core::Pulse;
-use crate::frame::{Batch, Frame, Ping, Said};
+use crate::frame::{Batch, Frame, Ping, Pong, Said};
 
 /// Why a link has ended.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,16 @@ pub(super) async fn live(
     (outgoing, stream): (&Outgoing, &mut Streaming<Batch>),
     mut handle: impl FnMut(Frame),
 ) -> LinkEnd {
-    let mut pulse = Pulse::new(Instant::now().into_std(), timing.silence_max);
+    let began = Instant::now();
+    let us = || u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let mut hear = |frame: Frame| match frame.said {
+        // A full queue says more than a pong.
+        Some(Said::Ping(Ping { sent_us })) => drop(outgoing.send(Pong { sent_us }.into())),
+        Some(Said::Pong(Pong { sent_us })) => outgoing.set_round_trip_us(us().saturating_sub(sent_us)),
+        Some(_) => handle(frame),
+        None => {}
+    };
+    let mut pulse = Pulse::new(began.into_std(), timing.silence_max);
     let mut beats = interval(timing.heartbeat);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -35,14 +44,13 @@ pub(super) async fn live(
             message = stream.message() => match message {
                 Ok(Some(batch)) => {
                     pulse.handle_heard(Instant::now().into_std());
-                    let says_more = |frame: &Frame| !matches!(frame.said, Some(Said::Ping(_)) | None);
-                    batch.frames.into_iter().filter(says_more).for_each(&mut handle);
+                    batch.frames.into_iter().for_each(&mut hear);
                 }
                 Ok(None) => return LinkEnd::Ended,
                 Err(status) => return LinkEnd::Broken(Box::new(status)),
             },
             // A full queue says more than a ping.
-            _ = beats.tick() => drop(outgoing.send(Ping {}.into())),
+            _ = beats.tick() => drop(outgoing.send(Ping { sent_us: us() }.into())),
             () = sleep_until(Instant::from_std(pulse.dies_at())) => return LinkEnd::Silent,
             () = outgoing.overflowed() => return LinkEnd::Overflowed,
         }

@@ -1,8 +1,10 @@
 //! What goes out on a link: a bounded queue that anybody puts frames into, and the stream of batches that tonic takes them from.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
@@ -18,6 +20,8 @@ pub(crate) struct Outgoing {
     queue: Mutex<FrameQueue>,
     waker: AtomicWaker,
     overflowed: CancellationToken,
+    /// How long the last ping took there and back; 0 before it came back.
+    round_trip_us: AtomicU64,
 }
 
 impl Outgoing {
@@ -47,6 +51,17 @@ impl Outgoing {
     /// Waits until more had to wait than may: the other end takes nothing.
     pub(crate) async fn overflowed(&self) {
         self.overflowed.cancelled().await;
+    }
+
+    /// A ping came back.
+    pub(super) fn set_round_trip_us(&self, us: u64) {
+        self.round_trip_us.store(us.max(1), Ordering::Relaxed);
+    }
+
+    /// How long the last ping took there and back.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        let us = self.round_trip_us.load(Ordering::Relaxed);
+        (us > 0).then(|| Duration::from_micros(us))
     }
 
     /// Takes no frame any more; the stream ends after those that wait.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use dunlin_registry::nodes::{NodeRecord, NodeState};
 use tokio::sync::{oneshot, watch};
@@ -107,6 +108,18 @@ impl Peer {
         *self.is_up.borrow()
     }
 
+    /// How long the way to it and back took last; `None` while there is no link, or it has just begun.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.outgoing().as_ref()?.round_trip()
+    }
+
+    /// How many calls wait for its answers.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
     /// How many links to it there were. What was sent on one that ended may not have arrived.
     #[must_use]
     pub fn links(&self) -> u64 {
@@ -132,7 +145,7 @@ impl Peer {
     /// It, to be chosen.
     #[must_use]
     pub fn candidate(&self) -> Candidate {
-        Candidate { node: self.id, in_flight: self.in_flight.load(Ordering::Relaxed) }
+        Candidate { node: self.id, in_flight: self.in_flight() }
     }
 
     /// Sends a frame, after all that were sent before.

@@ -60,6 +60,8 @@ pub struct Stopped {
 pub struct Node {
     parts: NodeParts,
     ending: tokio::sync::Mutex<Ending>,
+    /// Whether somebody inside of the process asks it to stop, or it does.
+    is_stop_asked: watch::Sender<bool>,
 }
 
 /// What a node is made of when it has started.
@@ -89,7 +91,22 @@ impl Node {
     pub(super) fn new(mut parts: NodeParts, lifecycle: Lifecycle) -> Self {
         let shards = std::mem::take(&mut parts.shards);
         let ending = Ending { lifecycle, shards, are_services_told: false, is_clean: true, stopped: None };
-        Self { parts, ending: tokio::sync::Mutex::new(ending) }
+        Self { parts, ending: tokio::sync::Mutex::new(ending), is_stop_asked: watch::Sender::new(false) }
+    }
+
+    pub(super) fn parts(&self) -> &NodeParts {
+        &self.parts
+    }
+
+    /// Lets [`run_until_signal`](Self::run_until_signal) stop the node, as a signal does.
+    pub fn ask_to_stop(&self) {
+        self.is_stop_asked.send_replace(true);
+    }
+
+    /// Whether the node was asked to stop, or does.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        *self.is_stop_asked.borrow()
     }
 
     /// The addresses clients are served on, with the ports that were really taken.
@@ -196,6 +213,7 @@ impl Node {
     ///
     /// Dropped early, the stop goes on as far as it was ordered; another call takes it up where it was.
     pub async fn stop(&self) -> Stopped {
+        self.is_stop_asked.send_replace(true);
         for inbox in &self.parts.shared.inboxes {
             inbox.stop_accepting();
         }
@@ -220,6 +238,7 @@ impl Node {
 
     /// Stops without waiting for anything: connections end at once.
     pub fn abort(&self) {
+        self.is_stop_asked.send_replace(true);
         self.stop_shards(Instant::now());
         if let Some(cluster) = self.parts.shared.cluster.get().and_then(|host| host.cluster()) {
             cluster.abort();
@@ -261,11 +280,19 @@ impl Node {
         is_clean
     }
 
-    /// Waits until somebody asks for a stop by way of the cluster.
+    /// Waits until somebody asks for a stop, here or by way of the cluster.
     async fn stop_asked(&self) {
-        match self.parts.shared.cluster.get().and_then(|host| host.cluster()) {
-            Some(cluster) => cluster.stop_asked().await,
-            None => std::future::pending().await,
+        let mut asked = self.is_stop_asked.subscribe();
+        let by_cluster = async {
+            match self.parts.shared.cluster.get().and_then(|host| host.cluster()) {
+                Some(cluster) => cluster.stop_asked().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // It has the other end itself.
+            _ = asked.wait_for(|is_asked| *is_asked) => {}
+            () = by_cluster => {}
         }
     }
 
@@ -283,8 +310,8 @@ impl Node {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it closes all connections at once and runs no shutdown of services.
-    pub async fn run_until_signal(self) -> Result<(), ServeError> {
+    /// Dropped early, the node serves on, and no signal stops it.
+    pub async fn run_until_signal(&self) -> Result<(), ServeError> {
         let mut signals = Signals::new().map_err(ServeError::Signals)?;
         let mut ended = self.parts.ended.clone();
         tokio::select! {

@@ -63,7 +63,7 @@ pub(crate) struct Stats {
 
 /// What happened on this node since it began. Every number but the last two only grows; differences are gauges, such as
 /// [`GateStats::sessions`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct GateStats {
     /// Connections accepted.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::task::AtomicWaker;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::SlotKey;
@@ -32,6 +33,8 @@ pub(crate) struct Inbox {
 struct Contents {
     slots: Vec<SlotKey>,
     orders: Orders,
+    /// Who wants to know that the shard takes its turns: one at a time.
+    echo: Option<oneshot::Sender<()>>,
 }
 
 impl Inbox {
@@ -69,6 +72,14 @@ impl Inbox {
         self.ring();
     }
 
+    /// Asks the shard to answer from its next turn. Whoever asked before is answered no more.
+    pub(crate) fn ask(&self) -> oneshot::Receiver<()> {
+        let (echo, answered) = oneshot::channel();
+        self.lock().echo = Some(echo);
+        self.ring();
+        answered
+    }
+
     /// Registers whom to wake, then tells whether there is news already.
     pub(crate) fn poll_news(&self, waker: &std::task::Waker) -> bool {
         self.waker.register(waker);
@@ -81,6 +92,10 @@ impl Inbox {
         self.has_news.store(false, Ordering::Release);
         let mut contents = self.lock();
         std::mem::swap(&mut contents.slots, slots);
+        if let Some(echo) = contents.echo.take() {
+            // Whoever asked may have given up.
+            echo.send(()).ok();
+        }
         contents.orders
     }
 

@@ -66,6 +66,17 @@ impl Groups {
         self.lock().len()
     }
 
+    /// The named groups with the most members, `limit` of them at most. For tools: it looks at every group.
+    #[must_use]
+    pub fn largest(&self, limit: usize) -> Vec<Group> {
+        let groups: Vec<Arc<GroupInner>> = self.lock().values().filter_map(Weak::upgrade).collect();
+        let mut counted: Vec<(usize, Group)> =
+            groups.into_iter().map(Group).map(|group| (group.count(), group)).collect();
+        counted.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.name().cmp(b.name())));
+        counted.truncate(limit);
+        counted.into_iter().map(|(_, group)| group).collect()
+    }
+
     /// Forgets the name of a group that is gone.
     pub(super) fn purge(&self, name: &str) {
         let mut by_name = self.lock();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::call::{Call, CallFuture};
+use super::meter::{MeterCell, RouteMeter, label};
 use super::parts::AppParts;
 use super::start::RouteFn;
 use crate::serializer::SerializerKind;
@@ -62,6 +63,8 @@ pub(crate) struct RouteEntry {
     pub(super) parts: Arc<AppParts>,
     /// Another node answers: a call begins in its turn, and the next one need not wait for its answer.
     pub(super) is_forwarded: bool,
+    /// What its calls are counted by, if they are.
+    pub(super) meter: MeterCell,
 }
 
 impl RouteEntry {
@@ -75,6 +78,7 @@ impl RouteEntry {
             serializer: self.serializer.clone(),
             parts: self.parts.clone(),
             is_forwarded: self.is_forwarded,
+            meter: MeterCell::default(),
         }
     }
 
@@ -84,6 +88,11 @@ impl RouteEntry {
 
     pub(crate) fn info(&self) -> &Arc<RouteInfo> {
         &self.info
+    }
+
+    /// What its calls are counted by, as those of the node of this name.
+    pub(super) fn meter(&self, node: &str) -> &RouteMeter {
+        self.meter.get(node, || label(self.name(), self.place.is_some(), self.is_forwarded))
     }
 
     /// Whether the calls of one session to this route may run at the same time.

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ pub struct RateLimit(Arc<Limit>);
 struct Limit {
     /// Tells the buckets of several limits on one session apart.
     id: u64,
-    calls: NonZeroU32,
+    /// 0 for no limit.
+    calls: AtomicU32,
     per: Duration,
     requests_refused: AtomicU64,
     notifies_dropped: AtomicU64,
@@ -60,11 +61,16 @@ impl RateLimit {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         Self(Arc::new(Limit {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            calls: NonZeroU32::new(calls).unwrap_or(NonZeroU32::MIN),
+            calls: AtomicU32::new(calls.max(1)),
             per,
             requests_refused: AtomicU64::new(0),
             notifies_dropped: AtomicU64::new(0),
         }))
+    }
+
+    /// Takes another number of calls from now on; `None` for no limit.
+    pub fn set_calls(&self, calls: Option<u32>) {
+        self.0.calls.store(calls.map_or(0, |calls| calls.max(1)), Ordering::Relaxed);
     }
 
     /// How many requests were answered with code 429.
@@ -82,17 +88,20 @@ impl RateLimit {
 
 impl Limit {
     fn admits(&self, call: &Call) -> bool {
-        let now = Instant::now();
+        let Some(calls) = NonZeroU32::new(self.calls.load(Ordering::Relaxed)) else { return true };
+        let (now, calls) = (Instant::now(), f64::from(calls.get()));
         call.session()
-            .with_or_insert(Buckets::default, |buckets| self.bucket(buckets, now).take(self, now))
+            .with_or_insert(Buckets::default, |buckets| {
+                self.bucket(buckets, (now, calls)).take((calls, self.per), now)
+            })
             .unwrap_or(true)
     }
 
-    fn bucket<'a>(&self, buckets: &'a mut Buckets, now: Instant) -> &'a mut Bucket {
+    fn bucket<'a>(&self, buckets: &'a mut Buckets, (now, calls): (Instant, f64)) -> &'a mut Bucket {
         let buckets = &mut buckets.0;
         let at = buckets.iter().position(|bucket| bucket.limit == self.id).unwrap_or(buckets.len());
         if at == buckets.len() {
-            buckets.push(Bucket { limit: self.id, tokens: f64::from(self.calls.get()), filled_at: now });
+            buckets.push(Bucket { limit: self.id, tokens: calls, filled_at: now });
         }
         &mut buckets[at]
     }
@@ -112,10 +121,9 @@ impl Limit {
 }
 
 impl Bucket {
-    fn take(&mut self, limit: &Limit, now: Instant) -> bool {
-        let calls = f64::from(limit.calls.get());
+    fn take(&mut self, (calls, per): (f64, Duration), now: Instant) -> bool {
         let filled =
-            now.saturating_duration_since(self.filled_at).as_secs_f64() / limit.per.as_secs_f64().max(1e-9);
+            now.saturating_duration_since(self.filled_at).as_secs_f64() / per.as_secs_f64().max(1e-9);
         self.tokens = (self.tokens + filled * calls).min(calls);
         self.filled_at = now;
         let is_admitted = self.tokens >= 1.0;

@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use super::call::{Call, CallFuture, Handler, Reply};
 use super::entry::{RouteEntry, RouteInfo, RouteKind};
 use super::layer::CallService;
+use super::meter::MeterCell;
 use super::parts::AppParts;
 use super::start::{RouteFn, Started, Starters, route_fn};
 use crate::error::{Error, Result};
@@ -110,6 +111,7 @@ impl Router {
             serializer: self.serializer.clone(),
             parts: self.parts.clone(),
             is_forwarded: false,
+            meter: MeterCell::default(),
         })
     }
 

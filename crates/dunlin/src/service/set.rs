@@ -14,6 +14,7 @@ use super::closure::{HandlerFn, NotifyFn, RouteOptions};
 use super::entry::{RouteEntry, RouteInfo};
 use super::layer::CallService;
 use super::lifecycle::{Component, Lifecycle};
+use super::meter::MeterCell;
 use super::mount::{Mount, PendingRoute, Service};
 use super::parts::{AppParts, CALL_TIMEOUT_DEFAULT, Needs, States};
 use super::push_filter::{PushFilter, PushFilters};
@@ -286,6 +287,7 @@ fn entry_of(
         serializer: pending.serializer.unwrap_or_else(|| serializer.clone()),
         parts: parts.clone(),
         is_forwarded: false,
+        meter: MeterCell::default(),
     }
 }
 

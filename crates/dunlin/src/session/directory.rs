@@ -27,6 +27,27 @@ impl Sessions {
         self.lock().len()
     }
 
+    /// The sessions of users whose uid contains `part`, `limit` of them at most, in the order of their uids from `after` on. For tools: it looks
+    /// at every user.
+    #[must_use]
+    pub fn find(&self, part: &str, after: Option<&str>, limit: usize) -> Vec<Session> {
+        let mut found: Vec<Session> = {
+            let by_uid = self.lock();
+            let mut uids: Vec<&Arc<str>> = by_uid
+                .keys()
+                .filter(|uid| uid.contains(part) && after.is_none_or(|after| ***uid > *after))
+                .collect();
+            if uids.len() > limit {
+                uids.select_nth_unstable(limit);
+                uids.truncate(limit);
+            }
+            uids.sort_unstable();
+            uids.into_iter().flat_map(|uid| &by_uid[uid]).cloned().collect()
+        };
+        found.truncate(limit);
+        found
+    }
+
     pub(crate) fn insert(&self, uid: Arc<str>, session: Session) {
         self.lock().entry(uid).or_default().push(session);
     }

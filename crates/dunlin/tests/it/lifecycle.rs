@@ -221,3 +221,33 @@ async fn a_value_set_after_the_end_is_dropped_even_if_it_holds_the_session() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(std::sync::Arc::strong_count(&witness), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_echoes_while_its_shards_turn_and_not_when_it_stops() {
+    let node =
+        App::new().route("Echo.ping", |Raw(body): Raw| async move { Ok(Raw(body)) }).local().await.unwrap();
+    let second = Duration::from_secs(1);
+    assert_eq!(node.echo(second).await, Ok(()));
+    node.stop().await;
+    assert_eq!(node.echo(second).await, Err(NotReady::Stopping));
+}
+
+#[test]
+fn a_shard_that_a_handler_blocks_does_not_echo() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let held = std::sync::Mutex::new(held);
+        let blocks = move |_session: &Session| drop(held.lock().unwrap().recv());
+        let app = App::new().configure(|gate| gate.shards = 1).on_opened(blocks).listen("127.0.0.1:0");
+        let node = app.start().await.unwrap();
+        let url = format!("tcp://{}", node.addrs()[0]);
+        let client = tokio::spawn(async move { dunlin_client::Client::connect(&url).await });
+        let deaf = async { while node.echo(Duration::from_millis(50)).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(20), deaf).await.unwrap();
+        let_go.send(()).unwrap();
+        client.await.unwrap().unwrap();
+        assert_eq!(node.echo(Duration::from_secs(20)).await, Ok(()));
+        node.stop().await;
+    });
+}
