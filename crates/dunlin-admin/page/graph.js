@@ -3,7 +3,8 @@
 import { short, time } from "./figures.js";
 
 const SVG = "http://www.w3.org/2000/svg";
-const [WIDTH, HEIGHT] = [640, 360];
+/** A narrow picture is drawn narrower, so that its words stay readable. */
+const sizes = (svg) => (svg.clientWidth < 480 ? { width: 400, height: 330, across: 130 } : { width: 640, height: 360, across: 215 });
 const CROWN = "M-11 6 L-13 -6 L-6 0 L0 -9 L6 0 L13 -6 L11 6 Z";
 
 function make(name, attributes, ...children) {
@@ -16,12 +17,12 @@ function make(name, attributes, ...children) {
 const title = (text) => make("title", {}, text);
 
 /** Where each node is: on a ring, in the order of their names. */
-function places(nodes) {
+function places(nodes, { width, height, across }) {
   const at = new Map();
   nodes.forEach(({ name }, index) => {
     const angle = nodes.length === 1 ? 0 : (2 * Math.PI * index) / nodes.length - Math.PI / 2;
     const reach = nodes.length === 1 ? 0 : 1;
-    at.set(name, { x: WIDTH / 2 + reach * 215 * Math.cos(angle), y: HEIGHT / 2 + 8 + reach * 112 * Math.sin(angle) });
+    at.set(name, { x: width / 2 + reach * across * Math.cos(angle), y: height / 2 + 8 + reach * 112 * Math.sin(angle) });
   });
   return at;
 }
@@ -44,7 +45,9 @@ function pairs(nodes) {
 /** Draws it anew. */
 export function draw(svg, state, figures) {
   const nodes = state.nodes;
-  const at = places(nodes);
+  const size = sizes(svg);
+  svg.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+  const at = places(nodes, size);
   const lines = pairs(nodes).filter(({ ends }) => ends.every((end) => at.has(end)));
   const most = Math.max(1, ...nodes.map(({ name }) => figures.sum("dunlin_sessions", { node: name }) ?? 0));
   const parts = lines.map((link) => drawLink(link, at));
@@ -63,7 +66,7 @@ function drawLink({ ends: [one, other], isUp, roundTrips }, at) {
 
 function drawNode(node, { x, y }, figures, most) {
   const sessions = figures.sum("dunlin_sessions", { node: node.name });
-  const radius = 26 + 16 * Math.sqrt((sessions ?? 0) / most);
+  const radius = 34 + 12 * Math.sqrt((sessions ?? 0) / most);
   const group = make("g", {
     class: "node",
     transform: `translate(${x} ${y})`,

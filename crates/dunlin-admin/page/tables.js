@@ -122,7 +122,7 @@ export function links(table, state, now) {
       };
     }),
   );
-  const heads = ["link", "state", ["round trip", "dunlin_link_round_trip_seconds"], ["in flight", "dunlin_link_calls_in_flight"], "links so far"];
+  const heads = ["link", "state", ["round trip", "dunlin_link_round_trip_seconds"], ["in flight", "dunlin_link_calls_in_flight"], ["links so far", "links that there were to this node"]];
   fill(table, heads, rows, "this node stands alone");
 }
 

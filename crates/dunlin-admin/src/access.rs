@@ -15,7 +15,7 @@ use crate::error::AdminError;
 use crate::limits::TOKEN_LEN_MIN;
 
 /// The header that a change needs when there is no token: no other page can send it.
-const CHANGE: &str = "x-dunlin-change";
+pub(crate) const CHANGE: &str = "x-dunlin-change";
 
 /// What whoever asks has to know.
 #[derive(Clone, PartialEq, Eq)]

@@ -10,14 +10,15 @@ use dunlin_registry::nodes::ask_to_stop;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-use crate::Shared;
 use crate::events::{Event, EventKind};
+use crate::others::Answer;
+use crate::{LABEL, Shared};
 
 /// How long the registry may take to be told.
 const ASK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// What an action is about.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct About {
     /// A node, by its name.
@@ -31,7 +32,7 @@ pub(crate) struct About {
 }
 
 /// What came of it, as a sentence.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Done {
     said: String,
 }
@@ -48,7 +49,7 @@ pub(crate) async fn act(
     let done = match &*action {
         "drain" => drain(&shared, &about).await,
         "lead" => lead(&shared, &about),
-        "kick" => kick(&shared, &about),
+        "kick" => kick(&shared, &about).await,
         "log" => log(&shared, &about),
         _ => Err((StatusCode::NOT_FOUND, format!("there is no action `{action}`"))),
     };
@@ -93,11 +94,20 @@ fn is_leading(voter: &dunlin_registry::LocalRegistry) -> bool {
     voter.state().leader == voter.member_id()
 }
 
-/// Disconnects a user's sessions on this process's nodes.
-fn kick(shared: &Shared, about: &About) -> Result<String, Refusal> {
-    let of_node = |name: &str| about.node.is_empty() || *about.node == *name;
-    let here = shared.here().into_iter().filter(|(name, _)| of_node(name));
-    let sessions: Vec<_> = here.flat_map(|(_, node)| node.sessions().of_uid(&about.uid)).collect();
+/// Disconnects a user's sessions on one node, or on those of this process.
+async fn kick(shared: &Shared, about: &About) -> Result<String, Refusal> {
+    let here = shared.here();
+    let is_here = about.node.is_empty() || here.iter().any(|(name, _)| **name == *about.node);
+    if !is_here {
+        let (_, record) = find(shared, &about.node)?;
+        let url = record.labels.get(LABEL).ok_or_else(|| unavailable("the node has no admin port"))?;
+        return match shared.others.act::<Done>(url, "kick", about).await {
+            Answer::Said(done) => Ok(done.said),
+            Answer::Silent(why) => Err(unavailable(why)),
+        };
+    }
+    let asked = here.iter().filter(|(name, _)| about.node.is_empty() || **name == *about.node);
+    let sessions: Vec<_> = asked.flat_map(|(_, node)| node.sessions().of_uid(&about.uid)).collect();
     let kicked = sessions.iter().filter(|session| session.kick(about.reason.clone()).is_ok()).count();
     match kicked {
         0 => Err((StatusCode::NOT_FOUND, format!("`{}` has no session here", about.uid))),

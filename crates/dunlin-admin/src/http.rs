@@ -4,23 +4,21 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use axum::middleware::{self, Next};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use dunlin::Session;
 use futures_util::{Stream, StreamExt as _};
-use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_stream::wrappers::IntervalStream;
 
 use crate::access::{Refused, admit};
-use crate::limits::{BODY_LEN_MAX, ECHO_TIMEOUT, LOOK_INTERVAL, SESSIONS_MAX};
+use crate::limits::{BODY_LEN_MAX, ECHO_TIMEOUT, LOOK_INTERVAL};
 use crate::state::{ClusterState, Here};
-use crate::{Shared, actions, page, state};
+use crate::{Shared, actions, page, sessions, state};
 
 /// Everything that is answered. What a probe asks for needs no token and tells nothing but yes or no.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -29,7 +27,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/admin/api/state", get(cluster))
         .route("/admin/api/here", get(here))
         .route("/admin/api/events", get(events))
-        .route("/admin/api/sessions", get(sessions))
+        .route("/admin/api/sessions", get(sessions::list))
         .route("/admin/api/do/{action}", post(actions::act))
         .layer(middleware::from_fn_with_state(shared.clone(), guard));
     Router::new()
@@ -113,49 +111,4 @@ async fn events(
         }
     });
     Sse::new(states.take_until(stop.cancelled_owned())).keep_alive(KeepAlive::default())
-}
-
-/// Which sessions.
-#[derive(Debug, Deserialize)]
-struct Which {
-    node: Option<String>,
-    #[serde(default)]
-    uid: String,
-    after: Option<String>,
-}
-
-/// A session, as it is shown.
-#[derive(Debug, Serialize)]
-struct SessionLine {
-    node: String,
-    id: String,
-    uid: Option<String>,
-    addr: Option<String>,
-    transport: String,
-    age_s: u64,
-}
-
-async fn sessions(State(shared): State<Arc<Shared>>, Query(which): Query<Which>) -> Json<Vec<SessionLine>> {
-    let here = shared.here();
-    let asked = here.iter().filter(|(name, _)| which.node.as_deref().is_none_or(|node| node == &**name));
-    let mut lines: Vec<SessionLine> = asked
-        .flat_map(|(name, node)| {
-            let found = node.sessions().find(&which.uid, which.after.as_deref(), SESSIONS_MAX);
-            found.into_iter().map(|session| line(name, &session))
-        })
-        .collect();
-    lines.sort_by(|a, b| a.uid.cmp(&b.uid));
-    lines.truncate(SESSIONS_MAX);
-    Json(lines)
-}
-
-fn line(node: &str, session: &Session) -> SessionLine {
-    SessionLine {
-        node: node.to_owned(),
-        id: session.id().to_string(),
-        uid: session.uid().map(|uid| uid.to_string()),
-        addr: session.remote_addr().map(|addr| addr.to_string()),
-        transport: format!("{:?}", session.transport()).to_lowercase(),
-        age_s: session.age().as_secs(),
-    }
 }

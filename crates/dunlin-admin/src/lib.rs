@@ -18,8 +18,8 @@
 //! ```
 //!
 //! Pure: `access.rs` who may ask, `events.rs` what happened, `changes.rs` what is told of two looks at a cluster, `samples.rs` metrics as they are written.
-//! Acting: `port.rs` and `http.rs` serve, `watcher.rs` looks, `metrics.rs` measures, `state.rs` gathers what the page shows, `others.rs` asks other nodes for the
-//! same, `actions.rs` does what is asked for. The page is in `page/`, plain files without a build.
+//! Acting: `port.rs` and `http.rs` serve, `watcher.rs` looks, `metrics.rs` measures, `state.rs` and `sessions.rs` gather what the page shows, `others.rs` asks other nodes
+//! for the same, `actions.rs` does what is asked for. The page is in `page/`, plain files without a build.
 //!
 //! Invariant: whoever is not on this machine needs the token. Invariant: nothing is changed by a GET, and what is changed is told in the events.
 
@@ -35,6 +35,7 @@ mod others;
 mod page;
 mod port;
 mod samples;
+mod sessions;
 mod state;
 mod watcher;
 

@@ -1,14 +1,17 @@
-//! What other nodes say of themselves: each is asked at its own admin port, with the token that all share.
+//! Other nodes, each asked at its own admin port with the token that all share: what they say of themselves, whose sessions they have, and to kick one.
 
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::{Request, StatusCode};
 use dunlin_http::{RequestBody, Transport};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use http_body_util::{BodyExt as _, Limited};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::access::Token;
+use crate::access::{CHANGE, Token};
 use crate::limits::{OTHER_LEN_MAX, OTHER_TIMEOUT, OTHERS_AT_ONCE_MAX};
-use crate::state::There;
 
 /// The way to other nodes' admin ports.
 pub(crate) struct Others {
@@ -17,8 +20,8 @@ pub(crate) struct Others {
 }
 
 /// What came of asking a node.
-pub(crate) enum Answer {
-    Said(There),
+pub(crate) enum Answer<T> {
+    Said(T),
     Silent(&'static str),
 }
 
@@ -28,32 +31,57 @@ impl Others {
         Self { transport, token }
     }
 
-    /// Asks nodes at their URLs, all at the same time, and none for longer than half a second.
-    pub(crate) async fn ask(&self, nodes: Vec<(u64, String)>) -> Vec<(u64, Answer)> {
+    /// Asks nodes at their URLs for a path, all at the same time, and none for longer than half a second.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        nodes: Vec<(u64, String)>,
+        path: &str,
+    ) -> Vec<(u64, Answer<T>)> {
         let asking = nodes.into_iter().map(|(id, url)| async move {
-            let answer = timeout(OTHER_TIMEOUT, self.ask_one(&url)).await;
-            (id, answer.unwrap_or(Answer::Silent("it did not answer in time")))
+            let url = format!("{}{path}", url.trim_end_matches('/'));
+            let request = Request::get(url).body(RequestBody::empty()).ok();
+            (id, self.answer(request).await)
         });
         iter(asking).buffer_unordered(OTHERS_AT_ONCE_MAX).collect().await
     }
 
-    async fn ask_one(&self, url: &str) -> Answer {
-        match self.get(&format!("{}/admin/api/here", url.trim_end_matches('/'))).await {
-            Some(Ok(there)) => Answer::Said(there),
-            Some(Err(401)) => Answer::Silent("it has another token"),
-            Some(Err(_)) => Answer::Silent("it refused to answer"),
-            None => Answer::Silent("it is not reached"),
+    /// Asks one node to do something.
+    pub(crate) async fn act<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        action: &str,
+        about: &impl Serialize,
+    ) -> Answer<T> {
+        let body = serde_json::to_vec(about).unwrap_or_default();
+        let request = Request::post(format!("{}/admin/api/do/{action}", url.trim_end_matches('/')))
+            .header(CONTENT_TYPE, "application/json")
+            .header(CHANGE, "1")
+            .body(RequestBody::from(body))
+            .ok();
+        self.answer(request).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: Option<Request<RequestBody>>) -> Answer<T> {
+        match timeout(OTHER_TIMEOUT, self.send(request)).await {
+            Ok(Some(Ok(there))) => Answer::Said(there),
+            Ok(Some(Err(StatusCode::UNAUTHORIZED))) => Answer::Silent("it has another token"),
+            Ok(Some(Err(_))) => Answer::Silent("it refused to answer"),
+            Ok(None) => Answer::Silent("it is not reached"),
+            Err(_) => Answer::Silent("it did not answer in time"),
         }
     }
 
-    async fn get(&self, url: &str) -> Option<Result<There, u16>> {
-        let mut request = axum::http::Request::get(url);
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: Option<Request<RequestBody>>,
+    ) -> Option<Result<T, StatusCode>> {
+        let mut request = request?;
         if let Some(token) = &self.token {
-            request = request.header("authorization", token.bearer());
+            request.headers_mut().insert(AUTHORIZATION, token.bearer().parse().ok()?);
         }
-        let response = self.transport.round_trip(request.body(RequestBody::empty()).ok()?).await.ok()?;
+        let response = self.transport.round_trip(request).await.ok()?;
         if !response.status().is_success() {
-            return Some(Err(response.status().as_u16()));
+            return Some(Err(response.status()));
         }
         let body = Limited::new(response.into_body(), OTHER_LEN_MAX).collect().await.ok()?;
         serde_json::from_slice(&body.to_bytes()).ok().map(Ok)

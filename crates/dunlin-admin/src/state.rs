@@ -132,14 +132,9 @@ pub(crate) async fn cluster(shared: &Shared) -> ClusterState {
         looks.insert(look.name.clone(), serde_json::to_value(look).unwrap_or_default());
     }
     let table = nodes.first().map(|(_, node)| node.cluster().nodes()).unwrap_or_default();
-    let others: Vec<(u64, String)> = table
-        .iter()
-        .filter(|record| !looks.contains_key(&record.name))
-        .filter_map(|record| Some((record.id, record.labels.get(LABEL)?.clone())))
-        .collect();
     let mut metrics: Vec<Value> = here.metrics.as_array().cloned().unwrap_or_default();
     let mut silent: BTreeMap<u64, &'static str> = BTreeMap::new();
-    let answers = shared.others.ask(others).await;
+    let answers = shared.others.ask::<There>(elsewhere(&nodes), "/admin/api/here").await;
     for (id, answer) in answers {
         match answer {
             Answer::Said(there) => {
@@ -176,6 +171,14 @@ pub(crate) async fn cluster(shared: &Shared) -> ClusterState {
     lines.sort_by(|a, b| a.record.name.cmp(&b.record.name).then_with(|| a.record.id.cmp(&b.record.id)));
     let leases = leases(&nodes).await;
     ClusterState { leader, term, quorum, nodes: lines, metrics, leases, events: shared.events.all() }
+}
+
+/// The nodes of the cluster that are none of this process's, and where they are asked.
+pub(crate) fn elsewhere(here: &[(Arc<str>, Arc<Node>)]) -> Vec<(u64, String)> {
+    let table = here.first().map(|(_, node)| node.cluster().nodes()).unwrap_or_default();
+    let is_here = |record: &NodeRecord| here.iter().any(|(name, _)| **name == *record.name);
+    let others = table.iter().filter(|record| !is_here(record));
+    others.filter_map(|record| Some((record.id, record.labels.get(LABEL)?.clone()))).collect()
 }
 
 /// Who leads, as the voter with the greatest term has it.

@@ -38,7 +38,7 @@ pub fn run(app: App) -> ExitCode {
         logs::init(LogFormat::Human, "warn");
     }
     let done = match command {
-        Command::CheckConfig(args) => serve::check(&args),
+        Command::CheckConfig(args) => serve::check(&args, &app),
         Command::Serve(args) => serve::run(&args, app),
         Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),
         Command::Drain(args) => ask(Question::Drain(args)),

@@ -48,7 +48,7 @@ impl Batch {
 #[derive(Clone, PartialEq, Message)]
 pub struct Frame {
     /// What. None is of a version to come, and passed over.
-    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
+    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub said: Option<Said>,
 }
 

@@ -46,8 +46,9 @@ const ARROWS: [Arrows; 16] = [
     Arrows::of("xtask", &[], &[]),
 ];
 
-/// What a crate under `examples/` may use: the public face, or the registry by itself; and in its tests the client.
-const EXAMPLE: Arrows = Arrows::of("", &["dunlin", "dunlin-rafthttp", "dunlin-registry"], &["dunlin-client"]);
+/// What a crate under `examples/` may use: the public face, the command line, or the registry by itself; and in its tests the client.
+const EXAMPLE: Arrows =
+    Arrows::of("", &["dunlin", "dunlin-cli", "dunlin-rafthttp", "dunlin-registry"], &["dunlin-client"]);
 
 /// The crate of the codecs, and what must not even stand behind it: IO, timers and randomness.
 const PURE: &str = "dunlin-wire";

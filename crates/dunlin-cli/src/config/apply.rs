@@ -72,6 +72,10 @@ pub(crate) fn apply(config: &Config, app: App) -> Ready {
     let name = config.name();
     let limit = RateLimit::per_session(1, Duration::from_secs(1));
     limit.set_calls(config.clients.calls_per_second_max);
+    let app = match &config.node.services {
+        Some(services) => app.only(services.iter().map(String::as_str)),
+        None => app,
+    };
     let mut app = app.layer(MeterLayer::new(name.clone())).layer(limit.clone());
     app = app.configure(|gate| {
         gate.start_timeout = config.node.start_timeout.0;
@@ -149,6 +153,20 @@ fn cluster(name: &str, listen: &str, section: &ClusterSection) -> ClusterConfig 
         config.tls = Some(files);
     }
     config
+}
+
+/// The services that the settings name and the program has not.
+pub(crate) fn missing_services(config: &Config, app: &App) -> Option<Problem> {
+    let routes = app.routes().unwrap_or_default();
+    let has = |service: &str| routes.iter().any(|route| route.service() == service);
+    let missing = config.node.services.iter().flatten().find(|service| !has(service))?;
+    let mut known: Vec<&str> = routes.iter().map(|route| route.service()).collect();
+    known.dedup();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Some(Problem {
+        key: "node.services",
+        said: format!("`{missing}` is no service of this program; it has {known}"),
+    })
 }
 
 /// Everything in the settings that does not fit together, or not to this machine.

@@ -9,7 +9,7 @@ mod sections;
 mod sources;
 mod units;
 
-pub(crate) use self::apply::{Ready, apply, problems};
+pub(crate) use self::apply::{Ready, apply, missing_services, problems};
 pub(crate) use self::keys::table;
 pub(crate) use self::sections::{AdminSection, Config, LogFormat};
 pub(crate) use self::sources::Sources;

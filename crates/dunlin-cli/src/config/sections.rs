@@ -31,6 +31,8 @@ pub(crate) struct Config {
 pub(crate) struct NodeSection {
     /// What people call it; the same in each of its lives. The machine's host name unless set.
     pub(crate) name: Option<String>,
+    /// Which of the program's services the node has, by name. All unless set.
+    pub(crate) services: Option<Vec<String>>,
     /// How long services may take to start.
     pub(crate) start_timeout: Time,
     /// How long running requests and services may take when it stops.
@@ -225,6 +227,7 @@ impl Default for NodeSection {
         let gate = GateConfig::default();
         Self {
             name: None,
+            services: None,
             start_timeout: Time(gate.start_timeout),
             stop_timeout: Time(gate.stop_timeout),
             shards: gate.shards,

@@ -16,7 +16,7 @@ use sd_notify::NotifyState;
 use self::args::ConfigArgs;
 pub(crate) use self::args::{CheckConfigArgs, ServeArgs};
 use self::reload::Reload;
-use crate::config::{AdminSection, Config, Ready, apply, problems, table};
+use crate::config::{AdminSection, Config, Ready, apply, missing_services, problems, table};
 use crate::logs::{self, LogHandle};
 
 /// What the command ends with when settings cannot be taken.
@@ -27,7 +27,7 @@ const FIRST_ECHO_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until it is told to stop.
 pub(crate) fn run(args: &ServeArgs, app: App) -> Result<ExitCode> {
-    let Some(config) = load(&args.config)? else { return Ok(ExitCode::from(NOT_UNDERSTOOD)) };
+    let Some(config) = load(&args.config, &app)? else { return Ok(ExitCode::from(NOT_UNDERSTOOD)) };
     let log = logs::init(config.log.format, &config.log.level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -38,11 +38,11 @@ pub(crate) fn run(args: &ServeArgs, app: App) -> Result<ExitCode> {
 }
 
 /// Says whether settings can be taken, or what they are.
-pub(crate) fn check(args: &CheckConfigArgs) -> Result<ExitCode> {
+pub(crate) fn check(args: &CheckConfigArgs, app: &App) -> Result<ExitCode> {
     if args.keys {
         return say(&table()).map(|()| ExitCode::SUCCESS);
     }
-    let Some(config) = load(&args.config)? else { return Ok(ExitCode::from(NOT_UNDERSTOOD)) };
+    let Some(config) = load(&args.config, app)? else { return Ok(ExitCode::from(NOT_UNDERSTOOD)) };
     if args.show {
         say(&toml::to_string(&config).context("the settings cannot be written")?)?;
     } else {
@@ -56,7 +56,7 @@ fn say(text: &str) -> Result<()> {
 }
 
 /// The settings, if nothing is wrong with them. Everything that is, is told.
-fn load(args: &ConfigArgs) -> Result<Option<Config>> {
+fn load(args: &ConfigArgs, app: &App) -> Result<Option<Config>> {
     let mut err = stderr();
     let config = match args.sources().load() {
         Ok(config) => config,
@@ -65,7 +65,8 @@ fn load(args: &ConfigArgs) -> Result<Option<Config>> {
             return Ok(None);
         }
     };
-    let problems = problems(&config);
+    let mut problems = problems(&config);
+    problems.extend(missing_services(&config, app));
     for problem in &problems {
         writeln!(err, "error: {problem}").ok();
     }

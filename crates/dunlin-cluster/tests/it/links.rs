@@ -152,3 +152,14 @@ async fn a_node_that_takes_nothing_costs_bounded_bytes_and_refuses_what_is_more(
     assert!((10..=30).contains(&taken), "{taken}");
     assert_eq!(peer.send(push()), Err(SendError::Overloaded));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_link_knows_how_long_the_way_there_and_back_takes_and_a_cut_one_does_not() {
+    let rig = Rig::new();
+    let (backend, gate) = (rig.node("backend", &["Echo"]).await, rig.node("gate", &[]).await);
+    let peer = gate.peer(&backend).await;
+    let round_trip = until(|| peer.round_trip()).await;
+    assert!(round_trip < Duration::from_millis(100), "{round_trip:?}");
+    backend.cluster.abort();
+    until(|| peer.round_trip().is_none().then_some(())).await;
+}

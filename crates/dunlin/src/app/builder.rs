@@ -118,6 +118,13 @@ impl App {
         self.with(|parts| parts.services.notify_route(name, handler))
     }
 
+    /// Keeps of the services added so far only those of these names, so that one program can be several kinds of node.
+    #[must_use]
+    pub fn only<'a>(self, services: impl IntoIterator<Item = &'a str>) -> Self {
+        let kept: Vec<&str> = services.into_iter().collect();
+        self.with(|parts| parts.services.retain(|name| kept.contains(&name)))
+    }
+
     /// Takes the calls of all routes that no service has. Without it they are answered with code 404.
     #[must_use]
     pub fn fallback(self, handler: impl Handler) -> Self {

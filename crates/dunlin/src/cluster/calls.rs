@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use super::{ClusterHost, convert, service_of};
+use super::{ClusterHost, convert, service_name};
 use crate::app::Shared;
 use crate::edge::awaited;
 use crate::error::{Error, Result};
@@ -226,7 +226,7 @@ impl ClusterHost {
     /// Everybody who serves a route.
     fn targets(&self, route: &str) -> Vec<Target> {
         let here = self.router.lookup(route.as_bytes()).map(|_| Target::Here);
-        let peers = self.cluster().map(|cluster| cluster.peers_with(service_of(route)));
+        let peers = self.cluster().map(|cluster| cluster.peers_with(service_name(route)));
         let peers = peers.iter().flat_map(|peers| peers.iter()).cloned().map(Target::Peer);
         here.into_iter().chain(peers).collect()
     }

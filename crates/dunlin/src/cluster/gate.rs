@@ -6,7 +6,7 @@ use dunlin_cluster::core::{Candidate, Policy, choose};
 use dunlin_cluster::frame::{self, Close, Frame, Push, Said};
 use dunlin_cluster::{Answering, Lost, Peer, SendError};
 
-use super::{ClusterHost, Dispatch, Visits, convert, service_of};
+use super::{ClusterHost, Dispatch, Visits, convert, service_name};
 use crate::error::{Error, Result};
 use crate::group::deliver;
 use crate::service::codegen::{RouteFn, route_fn};
@@ -45,7 +45,7 @@ impl ClusterHost {
     /// Whether the key of a call, to a service that is here as well, leads here.
     fn is_here(&self, call: &Call) -> bool {
         let Some(cluster) = self.cluster() else { return true };
-        let service = service_of(call.route());
+        let service = service_name(call.route());
         let Some(key) = self.key(service, call) else { return true };
         let peers = cluster.peers_with(service);
         let takes = |peer: &&Arc<Peer>| peer.takes_new();
@@ -118,7 +118,7 @@ impl ClusterHost {
 
     /// The node that a call goes to.
     fn choose(&self, call: &Call, avoided: &[u64]) -> Result<Arc<Peer>> {
-        let service = service_of(call.route());
+        let service = service_name(call.route());
         let cluster = self.cluster().ok_or_else(|| Error::unavailable("the node is starting"))?;
         let peers = cluster.peers_with(service);
         if peers.is_empty() {

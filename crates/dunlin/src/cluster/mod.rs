@@ -36,7 +36,7 @@ pub use self::testing::TestCluster;
 use self::travellers::Travellers;
 pub(crate) use self::visits::{Visit, Visits};
 use crate::app::Shared;
-use crate::service::{Call, RouteEntry, RouteInfo, Router};
+use crate::service::{Call, RouteEntry, RouteInfo, Router, service_name};
 use crate::session::CloseReason;
 
 /// How calls to a service of other nodes find their node.
@@ -94,7 +94,7 @@ impl ClusterHost {
     /// The routes of this node, of which those whose services are dispatched by a key may lead elsewhere.
     pub(crate) fn dispatching(self: &Arc<Self>, router: Router) -> Router {
         router.with_functions(|info, here| {
-            let dispatch = self.dispatch.get(service_of(&info.name))?;
+            let dispatch = self.dispatch.get(service_name(&info.name))?;
             dispatch.is_by_key().then(|| gate::dispatch_fn(self, here))
         })
     }
@@ -126,7 +126,7 @@ impl ClusterHost {
         if let Some(entry) = self.entries.read().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Some(entry.clone());
         }
-        if cluster.peers_with(service_of(name)).is_empty() {
+        if cluster.peers_with(service_name(name)).is_empty() {
             return None;
         }
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
@@ -200,14 +200,9 @@ impl LinkHandler for Deaf {
     fn handle_frame(&mut self, _frame: Frame) {}
 }
 
-/// The service of a route: what stands before its last dot.
-pub(crate) fn service_of(route: &str) -> &str {
-    route.rsplit_once('.').map_or(route, |(service, _)| service)
-}
-
 /// What a node with these routes has for the others.
 pub(crate) fn offer(routes: &[Arc<RouteInfo>], is_gate: bool) -> Offer {
-    let mut services: Vec<String> = routes.iter().map(|route| service_of(&route.name).to_owned()).collect();
+    let mut services: Vec<String> = routes.iter().map(|route| service_name(&route.name).to_owned()).collect();
     services.sort_unstable();
     services.dedup();
     let idempotent = routes.iter().filter(|route| route.is_idempotent);

@@ -46,6 +46,19 @@ pub struct RouteInfo {
     pub docs: &'static str,
 }
 
+impl RouteInfo {
+    /// The name of its service.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        service_name(&self.name)
+    }
+}
+
+/// The service of a route: what stands before its last dot.
+pub(crate) fn service_name(route: &str) -> &str {
+    route.rsplit_once('.').map_or(route, |(service, _)| service)
+}
+
 fn as_str<S: serde::Serializer>(name: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(name)
 }

@@ -39,7 +39,7 @@ use std::pin::Pin;
 
 pub use call::{Call, CallFuture, CallKind, Handler, Reply};
 pub use closure::{HandlerFn, NotifyFn, RouteOptions};
-pub(crate) use entry::RouteEntry;
+pub(crate) use entry::{RouteEntry, service_name};
 pub use entry::{RouteInfo, RouteKind};
 pub use extract::{Extract, FromApp, Route, State, Uid};
 pub use layer::CallService;

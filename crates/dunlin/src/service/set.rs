@@ -11,7 +11,7 @@ use tower_layer::Layer;
 
 use super::call::{Call, Handler, Reply};
 use super::closure::{HandlerFn, NotifyFn, RouteOptions};
-use super::entry::{RouteEntry, RouteInfo};
+use super::entry::{RouteEntry, RouteInfo, service_name};
 use super::layer::CallService;
 use super::lifecycle::{Component, Lifecycle};
 use super::meter::MeterCell;
@@ -147,6 +147,12 @@ impl ServiceSet {
         handler: H,
     ) {
         self.routes.push(handler.pending(name.into(), options));
+    }
+
+    /// Forgets the services added so far for which `is_kept` is false of their names, with their lives.
+    pub fn retain(&mut self, mut is_kept: impl FnMut(&str) -> bool) {
+        self.routes.retain(|route| is_kept(service_name(&route.name)));
+        self.components.retain(|pending| is_kept(pending.component.name()));
     }
 
     /// Keeps a state for handlers to take as `State<T>`, one for each type.
