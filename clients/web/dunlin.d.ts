@@ -18,6 +18,8 @@ export type State = "connecting" | "connected" | "dropped" | "closed";
 export type ClientErrorCode =
   /** The signal of the request was aborted; `cause` is its reason. */
   | "aborted"
+  /** The server is stopping and sent this client away; it comes back by itself if it reconnects at all. */
+  | "away"
   /** `close()` was called. */
   | "closed"
   /** No handshake came within `connectTimeout`. */

@@ -30,6 +30,8 @@ const DEFAULTS = {
   now: () => performance.now(),
 };
 const RECONNECT = { minDelay: 500, maxDelay: 30_000, attempts: Infinity, minUptime: 5_000 };
+/** No server sends us away for longer. */
+const AWAY_MAX_MS = 60_000;
 const TERMINAL = new Set(["closed", "kicked", "refused"]);
 
 /** Why something failed: `code` is a number when the server said so and a string when this client did. */
@@ -173,7 +175,7 @@ export class Client {
   }
 
   #greet(user) {
-    const sys = { type: "dunlin-js", version: VERSION, caps: ["err/1", "utf8/1"] };
+    const sys = { type: "dunlin-js", version: VERSION, caps: ["away/1", "err/1", "utf8/1"] };
     try {
       this.#send(encodePacket(PACKET.handshake, toBytes({ sys, user })));
     } catch (cause) {
@@ -273,6 +275,12 @@ export class Client {
     } catch {
       // A kick is a kick, whatever its reason looks like.
     }
+    const { away_ms: away } = details;
+    if (Number.isInteger(away) && away >= 0) {
+      // The server stops, and says within which time it wants us to be back, elsewhere perhaps.
+      this.#lose(new DunlinError("away", details.reason ?? "sent away by the server", { details }));
+      return;
+    }
     this.#lose(new DunlinError("kicked", details.reason ?? "kicked by the server", { details }));
   }
 
@@ -324,7 +332,7 @@ export class Client {
     const final = TERMINAL.has(error.code) || this.#failures >= (this.#retry?.attempts ?? 0);
     let retryIn = null;
     if (!final) {
-      retryIn = backoffDelay(this.#failures, this.#retry);
+      retryIn = error.code === "away" ? awayDelay(error.details.away_ms) : backoffDelay(this.#failures, this.#retry);
       this.#failures += 1;
       this.#timers.retry = setTimeout(() => this.#open(), retryIn);
     }
@@ -477,6 +485,11 @@ function errorFrom(body) {
   const { code = 500, message, msg, details, metadata } = body ?? {};
   const text = message ?? msg ?? `the server answered with error ${code}`;
   return new DunlinError(code, text, { details: details ?? metadata });
+}
+
+/** The wait of a client that was sent away: anywhere within what the server said, but for a minute at most. */
+export function awayDelay(withinMs, random = Math.random) {
+  return Math.min(withinMs, AWAY_MAX_MS) * random();
 }
 
 /** The wait before attempt `failures + 1`: anywhere from nothing to a bound that doubles each time. */

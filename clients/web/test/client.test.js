@@ -33,7 +33,7 @@ describe("the handshake", () => {
     const [hello, ack, beat] = socket.take();
     assert.equal(hello.type, 1);
     assert.deepEqual(parse(hello.body), {
-      sys: { type: "dunlin-js", version: VERSION, caps: ["err/1", "utf8/1"] },
+      sys: { type: "dunlin-js", version: VERSION, caps: ["away/1", "err/1", "utf8/1"] },
       user: { token: "t" },
     });
     assert.deepEqual([ack.type, ack.body.length, beat.type], [2, 0, 3]);

@@ -202,6 +202,25 @@ describe("with the reconnect option", () => {
     assert.equal(WebSocket.sockets.length, 1);
   });
 
+  test("who is sent away comes back within the time that the server said", () => {
+    const { client, socket } = connected({ reconnect: { minDelay: 1, maxDelay: 1 } });
+    let drop = null;
+    client.on("drop", (value) => (drop = value));
+    socket.packet(5, { reason: "the server is stopping", away_ms: 3000 });
+    assert.deepEqual([client.state, drop.reason, drop.retryIn], ["dropped", "away", 3000]);
+    time.tick(3000);
+    assert.equal(WebSocket.sockets.length, 2);
+    WebSocket.last.welcome();
+    assert.equal(client.state, "connected");
+    client.close();
+  });
+
+  test("who does not reconnect and is sent away is dropped for good", () => {
+    const { client, socket } = connected();
+    socket.packet(5, { reason: "the server is stopping", away_ms: 3000 });
+    assert.deepEqual([client.state, client.reason.code], ["closed", "away"]);
+  });
+
   test("a kick without a body is a kick", () => {
     const { client, socket } = connected({ reconnect: true });
     socket.packet(5);

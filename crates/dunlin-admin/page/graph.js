@@ -20,9 +20,11 @@ const title = (text) => make("title", {}, text);
 function places(nodes, { width, height, across }) {
   const at = new Map();
   nodes.forEach(({ name }, index) => {
-    const angle = nodes.length === 1 ? 0 : (2 * Math.PI * index) / nodes.length - Math.PI / 2;
+    // Two stand side by side.
+    const first = nodes.length === 2 ? Math.PI : -Math.PI / 2;
+    const angle = (2 * Math.PI * index) / nodes.length + first;
     const reach = nodes.length === 1 ? 0 : 1;
-    at.set(name, { x: width / 2 + reach * across * Math.cos(angle), y: height / 2 + 8 + reach * 112 * Math.sin(angle) });
+    at.set(name, { x: width / 2 + reach * across * Math.cos(angle), y: height / 2 + 4 + reach * 100 * Math.sin(angle) });
   });
   return at;
 }

@@ -43,7 +43,8 @@ impl Event {
     pub fn new(kind: EventKind, text: impl Into<String>) -> Self {
         let mut text = text.into();
         if text.len() > EVENT_TEXT_LEN_MAX {
-            text.truncate(text.floor_char_boundary(EVENT_TEXT_LEN_MAX));
+            let between = |at: &usize| text.is_char_boundary(*at);
+            text.truncate((0..=EVENT_TEXT_LEN_MAX).rev().find(between).unwrap_or_default());
             text.push('…');
         }
         Self { kind, text }

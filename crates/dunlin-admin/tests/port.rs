@@ -30,7 +30,8 @@ impl Asker {
     }
 
     async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Value) -> (u16, String) {
-        let mut request = axum::http::Request::builder().method(method).uri(format!("http://{}{path}", self.admin.addr()));
+        let mut request =
+            axum::http::Request::builder().method(method).uri(format!("http://{}{path}", self.admin.addr()));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -93,7 +94,9 @@ async fn client(node: &Node) -> Client {
 }
 
 fn metric(state: &Value, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-    let is_it = |sample: &&Value| sample["name"] == name && labels.iter().all(|(key, value)| sample["labels"][*key] == *value);
+    let is_it = |sample: &&Value| {
+        sample["name"] == name && labels.iter().all(|(key, value)| sample["labels"][*key] == *value)
+    };
     state["metrics"].as_array()?.iter().find(is_it)?["value"].as_f64()
 }
 
@@ -108,7 +111,8 @@ async fn strangers_could_ask_so_another_address_than_loopback_needs_a_token() {
 #[tokio::test]
 async fn with_a_token_all_but_the_page_itself_and_probes_need_it() {
     let mut asker = Asker::new(loopback().token(Token::new(TOKEN).unwrap())).await;
-    let guarded = ["/metrics", "/admin/api/state", "/admin/api/here", "/admin/api/events", "/admin/api/sessions"];
+    let guarded =
+        ["/metrics", "/admin/api/state", "/admin/api/here", "/admin/api/events", "/admin/api/sessions"];
     for path in guarded {
         assert_eq!(asker.get(path).await.0, 401, "{path}");
     }
@@ -163,7 +167,10 @@ async fn what_the_page_shows_is_what_a_scraper_is_told() {
     assert_eq!(metric(&state, "dunlin_unknown_routes_total", &of), Some(50.0));
     assert_eq!(metric(&state, "dunlin_call_seconds_count", &route[..2]), Some(7.0));
     let text = asker.get("/metrics").await.1;
-    assert!(text.contains("dunlin_calls_total{node=\"counted\",route=\"Echo.ping\",outcome=\"ok\"} 7"), "{text}");
+    assert!(
+        text.contains("dunlin_calls_total{node=\"counted\",route=\"Echo.ping\",outcome=\"ok\"} 7"),
+        "{text}"
+    );
     assert!(!text.contains("Made."), "clients make no labels up");
 }
 
@@ -178,7 +185,8 @@ async fn a_user_is_found_by_a_part_of_the_uid_and_kicked_and_that_is_told() {
     let found = asker.get("/admin/api/sessions?uid=n%26c").await.1;
     let found: Value = serde_json::from_str(&found).unwrap();
     assert_eq!((found[0]["uid"].as_str(), found.as_array().unwrap().len()), (Some("ann&co"), 1));
-    let (status, said) = asker.act("kick", json!({ "node": "kicks", "uid": "ann&co", "reason": "enough" })).await;
+    let (status, said) =
+        asker.act("kick", json!({ "node": "kicks", "uid": "ann&co", "reason": "enough" })).await;
     assert_eq!(status, 200, "{said}");
     tokio::time::timeout(PATIENCE, ann.closed()).await.unwrap();
     assert_eq!(asker.act("kick", json!({ "uid": "nobody" })).await.0, 404);

@@ -172,6 +172,9 @@ impl Connection {
             ClientEvent::Kicked { reason } => {
                 self.end_with(CloseReason::Kicked { reason: reason.into_string() });
             }
+            ClientEvent::SentAway { within_ms } => {
+                self.end_with(CloseReason::SentAway { within: Duration::from_millis(within_ms) });
+            }
             ClientEvent::Dead { silent_ms } => {
                 self.end_with(CloseReason::Silent { silent: Duration::from_millis(silent_ms) });
             }

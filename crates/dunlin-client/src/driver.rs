@@ -70,7 +70,7 @@ impl Driver {
     ) -> Result<Connection, CloseReason> {
         let mut last_error: Option<ConnectError> = None;
         loop {
-            let Some(delay) = policy.delay(*attempt, fastrand::f64()) else {
+            let Some(delay) = policy.delay_after(&dropped, *attempt, fastrand::f64()) else {
                 return Err(match last_error {
                     Some(error) => CloseReason::from_connect(error, *attempt),
                     None => dropped,

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use crate::state::CloseReason;
+
+/// No server sends us away for longer.
+const AWAY_MAX: Duration = Duration::from_secs(60);
+
 /// How a client comes back after a drop. Without one it does not.
 ///
 /// Try number *n* waits a random time between nothing and `base` × 2ⁿ, at most `max`. The count begins anew once a connection has
@@ -37,6 +42,17 @@ impl Reconnect {
         Some(longest.mul_f64(random.clamp(0.0, 1.0)))
     }
 
+    /// The same after a connection that ended so: a server that sent us away said itself how long the first wait may be.
+    pub(crate) fn delay_after(&self, reason: &CloseReason, attempt: u32, random: f64) -> Option<Duration> {
+        let delay = self.delay(attempt, random)?;
+        match reason {
+            CloseReason::SentAway { within } if attempt == 0 => {
+                Some((*within).min(AWAY_MAX).mul_f64(random.clamp(0.0, 1.0)))
+            }
+            _ => Some(delay),
+        }
+    }
+
     /// Whether a connection that lasted this long was a success, after which tries are counted anew.
     pub(crate) fn is_success(&self, lasted: Duration) -> bool {
         lasted >= self.max
@@ -62,6 +78,17 @@ mod tests {
     fn wait_is_spread_over_the_whole_range() {
         assert_eq!(POLICY.delay(3, 0.0), Some(Duration::ZERO));
         assert_eq!(POLICY.delay(3, 0.5), Some(Duration::from_millis(400)));
+    }
+
+    #[test]
+    fn a_server_that_sends_us_away_says_how_long_the_first_wait_may_be_within_reason() {
+        let wait = |within, attempt| {
+            let reason = CloseReason::SentAway { within: Duration::from_secs(within) };
+            POLICY.delay_after(&reason, attempt, 0.5)
+        };
+        assert_eq!(wait(30, 0), Some(Duration::from_secs(15)));
+        assert_eq!(wait(u64::MAX, 0), Some(AWAY_MAX / 2));
+        assert_eq!(wait(30, 1), POLICY.delay(1, 0.5));
     }
 
     #[test]

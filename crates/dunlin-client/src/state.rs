@@ -54,6 +54,12 @@ pub enum CloseReason {
         /// Its words, perhaps empty.
         reason: String,
     },
+    /// The server stops and sent us away, to come back elsewhere.
+    #[error("sent away by the server, to come back within {within:?}")]
+    SentAway {
+        /// After a random time of at most this.
+        within: Duration,
+    },
     /// We closed it, or dropped the last handle.
     #[error("closed by us")]
     ByUs,
@@ -96,7 +102,7 @@ impl CloseReason {
     #[must_use]
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Lost(_) | Self::Silent { .. } => true,
+            Self::Lost(_) | Self::Silent { .. } | Self::SentAway { .. } => true,
             Self::ByServer { code, .. } => !is_final_close(*code),
             _ => false,
         }

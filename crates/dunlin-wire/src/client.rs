@@ -27,7 +27,7 @@ pub use event::{ClientError, ClientEvent, ErrorBody, SendError};
 use crate::compress::inflate;
 use crate::dictionary::RouteDictionary;
 use crate::handshake::{HandshakeRequest, HandshakeResponse};
-use crate::kick::parse_kick;
+use crate::kick::{parse_away, parse_kick};
 use crate::limits::{PACKET_BODY_LEN_MAX, PACKET_HEADER_LEN};
 use crate::message::{Message, MessageHead, Route, data_packet_len, decode_message, encode_data_packet};
 use crate::packet::{
@@ -277,8 +277,10 @@ impl ClientProtocol {
             (PacketKind::Heartbeat, _) => self.heartbeat.handle_heartbeat(now),
             (PacketKind::Data, ClientState::Working) => self.handle_message(packet.body)?,
             (PacketKind::Kick, _) => {
-                let reason = parse_kick(&packet.body);
-                self.events.push_back(ClientEvent::Kicked { reason });
+                self.events.push_back(match parse_away(&packet.body) {
+                    Some(within_ms) => ClientEvent::SentAway { within_ms },
+                    None => ClientEvent::Kicked { reason: parse_kick(&packet.body) },
+                });
                 self.enter_closed();
             }
             (kind, _) => return Err(ClientError::UnexpectedPacket { kind }),

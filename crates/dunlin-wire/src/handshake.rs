@@ -11,7 +11,7 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-pub use abilities::{CAP_ERROR, CAP_UTF8, CAP_ZLIB, ClientAbilities, ClientKind};
+pub use abilities::{CAP_AWAY, CAP_ERROR, CAP_UTF8, CAP_ZLIB, ClientAbilities, ClientKind};
 pub use request::{ClientSys, HandshakeRequest};
 pub use response::{HandshakeResponse, ServerSys};
 

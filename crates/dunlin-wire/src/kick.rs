@@ -44,6 +44,32 @@ impl std::fmt::Display for KickReason {
     }
 }
 
+/// The reason in the kick of a client that is sent away.
+const AWAY_REASON: &str = "the server is stopping";
+
+/// Appends a whole kick packet that sends a client away: `{"reason":"...","away_ms":5000}`. The client is to come back after a random time of at most
+/// `within_ms` milliseconds, elsewhere if it knows where. Only for clients that take it.
+///
+/// # Errors
+///
+/// As [`encode_kick`].
+pub fn encode_away(within_ms: u64, out: &mut Vec<u8>) -> Result<(), PacketError> {
+    let body = format!("{{\"reason\":\"{AWAY_REASON}\",\"away_ms\":{within_ms}}}");
+    out.extend_from_slice(&packet_header(PacketKind::Kick, body.len())?);
+    out.extend_from_slice(body.as_bytes());
+    Ok(())
+}
+
+/// Within how many milliseconds a client that gets this body of a kick packet is to come back; `None` for a kick.
+#[must_use]
+pub fn parse_away(body: &[u8]) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Away {
+        away_ms: u64,
+    }
+    serde_json::from_slice(body).ok().map(|Away { away_ms }| away_ms)
+}
+
 /// Appends a whole kick packet with the body `{"reason":"..."}` in ASCII, which every client reads. A reason over
 /// [`KICK_REASON_LEN_MAX`] bytes is cut between two characters.
 ///
@@ -116,6 +142,20 @@ mod tests {
         encode_kick("é \"😀\"\n", &mut out).expect("it fits");
         assert!(out.is_ascii());
         assert_eq!(&*parse_kick(&out[PACKET_HEADER_LEN..]), "é \"😀\"\n");
+    }
+
+    #[test]
+    fn being_sent_away_is_read_as_such_and_by_others_as_a_kick() {
+        let mut out = Vec::new();
+        encode_away(5_000, &mut out).expect("it fits");
+        let body = &out[PACKET_HEADER_LEN..];
+        assert_eq!(parse_away(body), Some(5_000));
+        assert_eq!(parse_kick(body).as_str(), AWAY_REASON);
+        for kick in
+            [&b""[..], br#"{"reason":"kick"}"#, br#"{"away_ms":"soon"}"#, br#"{"away_ms":-1}"#, b"5000"]
+        {
+            assert_eq!(parse_away(kick), None);
+        }
     }
 
     #[test]

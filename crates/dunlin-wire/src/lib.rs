@@ -37,10 +37,10 @@ pub use client::{ClientConfig, ClientError, ClientEvent, ClientProtocol, ClientS
 pub use compress::{InflateError, deflate_if_smaller, inflate};
 pub use dictionary::{DictionaryError, RouteDictionary};
 pub use handshake::{
-    CAP_ERROR, CAP_UTF8, CAP_ZLIB, ClientAbilities, ClientKind, ClientSys, HandshakeError, HandshakeRequest,
-    HandshakeResponse, ServerSys,
+    CAP_AWAY, CAP_ERROR, CAP_UTF8, CAP_ZLIB, ClientAbilities, ClientKind, ClientSys, HandshakeError,
+    HandshakeRequest, HandshakeResponse, ServerSys,
 };
-pub use kick::{KickReason, encode_kick, parse_kick};
+pub use kick::{KickReason, encode_away, encode_kick, parse_away, parse_kick};
 pub use limits::{
     INFLATED_LEN_MAX_DEFAULT, KICK_REASON_LEN_MAX, PACKET_BODY_LEN_IN_DEFAULT, PACKET_BODY_LEN_MAX,
     PACKET_HEADER_LEN, REQUEST_ID_MAX, ROUTE_LEN_MAX,

@@ -59,18 +59,18 @@ impl Reload {
                 "certificates stay as they were"
             );
         }
-        self.take(config);
+        self.take(&config);
     }
 
     /// Takes what can be taken, and says whether something cannot.
-    fn take(&mut self, config: Config) {
+    fn take(&mut self, config: &Config) {
         if let Err(error) = self.log.set_level(&config.log.level) {
             tracing::error!(error, "the log's level stays as it was");
         }
         self.limit.set_calls(config.clients.calls_per_second_max);
         self.config.log.level.clone_from(&config.log.level);
         self.config.clients.calls_per_second_max = config.clients.calls_per_second_max;
-        if self.config == config {
+        if self.config == *config {
             tracing::info!("settings were read again");
         } else {
             tracing::warn!("settings were read again; of what changed, some takes a restart");

@@ -75,7 +75,7 @@ async fn upgrade_and_handshake_say_what_was_chosen() {
         origin: Some("http://page.example".to_owned()),
     };
     assert_eq!(server.seen.recv().await, Some(upgrade));
-    let caps = ["err/1", "utf8/1", "zlib/1"].map(str::to_owned).to_vec();
+    let caps = ["away/1", "err/1", "utf8/1", "zlib/1"].map(str::to_owned).to_vec();
     assert_eq!(server.seen.recv().await, Some(Seen::Handshake { user: json!({"name": "ann"}), caps }));
     assert_eq!(client.handshake().user, Some(json!({"name": "ann"})));
     assert!(client.round_trip().is_some());

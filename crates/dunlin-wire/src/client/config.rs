@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::handshake::{CAP_ERROR, CAP_UTF8, CAP_ZLIB, ClientSys};
+use crate::handshake::{CAP_AWAY, CAP_ERROR, CAP_UTF8, CAP_ZLIB, ClientSys};
 use crate::limits::{
     CLIENT_TIMEOUT_MS_DEFAULT, IN_FLIGHT_MAX_DEFAULT, PACKET_BODY_LEN_MAX, UNSENT_LEN_MAX_DEFAULT,
 };
@@ -35,7 +35,7 @@ impl Default for ClientConfig {
         let sys = ClientSys {
             kind: Some("dunlin-rust".to_owned()),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            caps: [CAP_ERROR, CAP_UTF8, CAP_ZLIB].map(str::to_owned).to_vec(),
+            caps: [CAP_AWAY, CAP_ERROR, CAP_UTF8, CAP_ZLIB].map(str::to_owned).to_vec(),
             ..ClientSys::default()
         };
         Self {

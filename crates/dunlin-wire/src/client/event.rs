@@ -46,6 +46,11 @@ pub enum ClientEvent {
         /// Why, in its words.
         reason: KickReason,
     },
+    /// The server stops, and the client is to come back, elsewhere if it knows where. The connection is over.
+    SentAway {
+        /// After a random time of at most so many milliseconds.
+        within_ms: u64,
+    },
     /// The server did not answer the handshake in time. The connection is over.
     HandshakeTimedOut,
     /// Nothing came from the server for more than two heartbeat intervals. The connection is over.

@@ -11,6 +11,9 @@ pub const CAP_ZLIB: &str = "zlib/1";
 /// The client reads every UTF-8 character.
 pub const CAP_UTF8: &str = "utf8/1";
 
+/// The client comes back when it is sent away: to another address if it has one, and not at once.
+pub const CAP_AWAY: &str = "away/1";
+
 /// Which family a client belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ClientKind {
@@ -51,6 +54,7 @@ const DICTIONARY: u8 = 1;
 const COMPRESSED_BODY: u8 = 1 << 1;
 const ERROR_FLAG: u8 = 1 << 2;
 const ASCII_TEXT: u8 = 1 << 3;
+const AWAY: u8 = 1 << 4;
 
 /// What one client can take, in one byte. The default is what a client can take that says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +82,12 @@ impl ClientAbilities {
         self.0 & ERROR_FLAG != 0
     }
 
+    /// Whether the client, sent away with a kick that says so, comes back by itself. Others would take it for a kick.
+    #[must_use]
+    pub const fn takes_away(self) -> bool {
+        self.0 & AWAY != 0
+    }
+
     /// Whether JSON must pass [`crate::escape_non_bmp`], because the client reads no 4-byte UTF-8.
     #[must_use]
     pub const fn needs_ascii_text(self) -> bool {
@@ -100,7 +110,8 @@ impl From<&ClientSys> for ClientAbilities {
             bit(!is_pitaya, DICTIONARY)
                 | bit(is_pitaya || has(CAP_ZLIB), COMPRESSED_BODY)
                 | bit(is_pitaya || has(CAP_ERROR), ERROR_FLAG)
-                | bit(!is_pitaya && !has(CAP_UTF8), ASCII_TEXT),
+                | bit(!is_pitaya && !has(CAP_UTF8), ASCII_TEXT)
+                | bit(has(CAP_AWAY), AWAY),
         )
     }
 }

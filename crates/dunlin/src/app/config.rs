@@ -156,6 +156,11 @@ impl Gate {
         }
     }
 
+    /// Within which time clients that are sent away are to come back elsewhere: a second at least, so that few of them come together.
+    pub(crate) fn come_back_ms(&self) -> u64 {
+        self.drain_window_ms.max(1_000)
+    }
+
     /// The heartbeat as clients are told it: whole seconds, at least one, since some turn theirs off below that.
     pub(crate) fn heartbeat_secs(&self) -> u32 {
         u32::try_from(self.heartbeat_interval_ms / 1000).unwrap_or(u32::MAX).max(1)

@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dunlin_wire::{
-    CAP_ERROR, CAP_UTF8, CAP_ZLIB, ClientAbilities, ClientSys, HandshakeResponse, RouteDictionary, ServerSys,
+    CAP_AWAY, CAP_ERROR, CAP_UTF8, CAP_ZLIB, ClientAbilities, ClientSys, HandshakeResponse, RouteDictionary,
+    ServerSys,
 };
 use serde_json::Value;
 
@@ -88,7 +89,7 @@ impl Shared {
 
     /// The extensions of the common protocol that a client asked for and this server has.
     pub(crate) fn granted_caps(&self, sys: &ClientSys) -> Vec<String> {
-        let known = [CAP_ERROR, CAP_UTF8, CAP_ZLIB];
+        let known = [CAP_AWAY, CAP_ERROR, CAP_UTF8, CAP_ZLIB];
         sys.caps.iter().filter(|cap| known.contains(&cap.as_str())).cloned().collect()
     }
 

@@ -27,8 +27,8 @@ impl Sessions {
         self.lock().len()
     }
 
-    /// The sessions of users whose uid contains `part`, `limit` of them at most, in the order of their uids from `after` on. For tools: it looks
-    /// at every user.
+    /// The sessions of this gate's users whose uid contains `part`, `limit` of them at most, in the order of their uids from `after` on. For tools:
+    /// it looks at every user.
     #[must_use]
     pub fn find(&self, part: &str, after: Option<&str>, limit: usize) -> Vec<Session> {
         let mut found: Vec<Session> = {
@@ -42,7 +42,11 @@ impl Sessions {
                 uids.truncate(limit);
             }
             uids.sort_unstable();
-            uids.into_iter().flat_map(|uid| &by_uid[uid]).cloned().collect()
+            uids.into_iter()
+                .flat_map(|uid| &by_uid[uid])
+                .filter(|session| !session.is_visitor())
+                .cloned()
+                .collect()
         };
         found.truncate(limit);
         found

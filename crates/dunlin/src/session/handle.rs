@@ -351,6 +351,12 @@ impl Session {
 /// The side the shard, the groups and the application see.
 impl Session {
     /// Where the client is connected.
+    /// Whether the client is connected to another node, which has forwarded its calls.
+    #[must_use]
+    pub fn is_visitor(&self) -> bool {
+        matches!(self.0.home, Home::Gate(_))
+    }
+
     pub(crate) fn home(&self) -> &Home {
         &self.0.home
     }

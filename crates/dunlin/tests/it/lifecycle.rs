@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use dunlin::{
-    Admitted, App, CallError, CloseReason, ConnectError, LocalEnd, Refusal, Result, Session, service,
+    Admitted, App, CallError, CloseReason, ConnectError, LocalEnd, NotReady, Raw, Refusal, Result, Session,
+    service,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -238,7 +239,7 @@ fn a_shard_that_a_handler_blocks_does_not_echo() {
     runtime.block_on(async {
         let (let_go, held) = std::sync::mpsc::channel::<()>();
         let held = std::sync::Mutex::new(held);
-        let blocks = move |_session: &Session| drop(held.lock().unwrap().recv());
+        let blocks = move |_session: &Session| held.lock().unwrap().recv().unwrap();
         let app = App::new().configure(|gate| gate.shards = 1).on_opened(blocks).listen("127.0.0.1:0");
         let node = app.start().await.unwrap();
         let url = format!("tcp://{}", node.addrs()[0]);

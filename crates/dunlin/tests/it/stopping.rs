@@ -297,3 +297,34 @@ async fn a_crowd_of_clients_is_let_go_in_batches_and_whoever_waits_for_an_answer
     }
     assert!(largest <= 300, "{largest} went at once");
 }
+
+#[tokio::test]
+async fn a_stop_sends_clients_away_that_can_come_back_and_tells_others_nothing_they_do_not_know() {
+    let (node, addr) = serve(echo().configure(|gate| gate.drain_window = Duration::from_secs(3))).await;
+    let ours = dunlin_client::Client::connect(&format!("ws://{addr}")).await.unwrap();
+    let mut nanos = Wire::tcp(addr).await;
+    nanos.shake_hands(r#"{"sys":{"type":"js-websocket","version":"0.0.1"}}"#).await;
+    assert!(node.stop().await.is_clean);
+    let reason = tokio::time::timeout(Duration::from_secs(10), ours.closed()).await.unwrap();
+    let dunlin_client::CloseReason::SentAway { within } = reason else { panic!("{reason}") };
+    assert_eq!(within, Duration::from_secs(3));
+    assert_eq!(nanos.expect_closed().await, []);
+}
+
+#[tokio::test]
+async fn a_client_that_is_sent_away_comes_back_by_itself_when_somebody_serves_again() {
+    let (node, addr) = serve(echo().configure(|gate| gate.drain_window = Duration::ZERO)).await;
+    let policy = dunlin_client::Reconnect::full_jitter(Duration::from_millis(10), Duration::from_millis(100));
+    let builder = dunlin_client::Client::builder(&format!("ws://{addr}")).reconnect(policy);
+    let client = builder.connect().await.unwrap();
+    node.stop().await;
+    let again =
+        App::new().route("Echo.ping", |dunlin::Raw(body): dunlin::Raw| async move { Ok(dunlin::Raw(body)) });
+    let _again = again.listen(addr).start().await.unwrap();
+    let back = async {
+        while client.request_raw("Echo.ping", "hi").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), back).await.unwrap();
+}

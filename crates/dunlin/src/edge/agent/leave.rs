@@ -16,12 +16,17 @@ impl Agent {
         if self.is_leaving() {
             return;
         }
-        if let CloseReason::Kicked { reason } = reason {
-            let mut packet = Vec::new();
-            // A reason too long for a packet cannot be said; the connection ends without it.
-            if dunlin_wire::encode_kick(reason, &mut packet).is_ok() {
-                self.write_packet(&packet, fx);
+        let mut packet = Vec::new();
+        let said = match reason {
+            CloseReason::Kicked { reason } => dunlin_wire::encode_kick(reason, &mut packet),
+            CloseReason::Shutdown if self.is_opened && self.protocol.abilities().takes_away() => {
+                dunlin_wire::encode_away(fx.app().gate.come_back_ms(), &mut packet)
             }
+            _ => Ok(()),
+        };
+        // What is too long for a packet cannot be said; the connection ends without it.
+        if said.is_ok() && !packet.is_empty() {
+            self.write_packet(&packet, fx);
         }
         if self.link == Link::WebSocket {
             ws::encode_close(fx.out, code, &reason.to_string(), None);
