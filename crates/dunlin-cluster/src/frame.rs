@@ -109,7 +109,7 @@ impl Frame {
     #[must_use]
     pub fn size(&self) -> usize {
         let carried = match &self.said {
-            Some(Said::Call(call)) => call.route.len() + call.body.len(),
+            Some(Said::Call(call)) => call.route.len() + call.body.len() + call.trace.len(),
             Some(Said::Answer(answer)) => match &answer.outcome {
                 Some(Outcome::Reply(reply)) => reply.body.len(),
                 Some(Outcome::Refusal(refusal)) => refusal.message.len() + refusal.details.len(),
@@ -174,6 +174,9 @@ pub struct Call {
     /// than it may.
     #[prost(bool, tag = "7")]
     pub is_notify: bool,
+    /// The trace that the call is part of, as a `traceparent` of W3C; empty when it is part of none.
+    #[prost(string, tag = "8")]
+    pub trace: String,
 }
 
 /// What is to be known of a session.

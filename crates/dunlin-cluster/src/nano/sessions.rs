@@ -93,7 +93,8 @@ impl Sessions {
         self.waiting.insert(id, (request.session_id, request.id));
         let (route, body) = (request.route, request.data);
         let timeout_ms = NANO_ANSWER_TIMEOUT_MS;
-        Ok(Call { id, session, route, body, timeout_ms, client, is_notify: false }.into())
+        Ok(Call { id, session, route, body, timeout_ms, client, is_notify: false, trace: String::new() }
+            .into())
     }
 
     /// A call without an answer.
@@ -101,7 +102,8 @@ impl Sessions {
         let (visitor, client) = self.visit(notify.session_id)?;
         let (session, route, body) = (visitor.id, notify.route, notify.data);
         let timeout_ms = NANO_ANSWER_TIMEOUT_MS;
-        Ok(Call { id: 0, session, route, body, timeout_ms, client, is_notify: true }.into())
+        Ok(Call { id: 0, session, route, body, timeout_ms, client, is_notify: true, trace: String::new() }
+            .into())
     }
 
     /// A session, with what is to be known of it if this is its first call.

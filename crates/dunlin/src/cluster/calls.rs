@@ -18,7 +18,7 @@ use super::{ClusterHost, convert, service_name};
 use crate::app::Shared;
 use crate::edge::awaited;
 use crate::error::{Error, Result};
-use crate::service::{Call, CallKind, Extract, FromApp, Reply};
+use crate::service::{Call, CallKind, Extract, FromApp, Reply, carried};
 use crate::session::{Home, Session, SessionId, SessionSeed, Transport};
 
 /// The cluster, to call services of any of its nodes. A node that stands alone calls its own.
@@ -276,6 +276,7 @@ async fn ask_peer(peer: &Arc<Peer>, (route, body): (&str, Bytes), deadline: Inst
         route: route.to_owned(),
         body,
         timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
+        trace: carried(),
         ..frame::Call::default()
     };
     let answering = match peer.call(call) {

@@ -10,7 +10,7 @@ use super::{ClusterHost, Dispatch, Visits, convert, service_name};
 use crate::error::{Error, Result};
 use crate::group::deliver;
 use crate::service::codegen::{RouteFn, route_fn};
-use crate::service::{Call, CallKind, Reply};
+use crate::service::{Call, CallKind, Reply, carried};
 use crate::session::{CloseReason, Outgoing, SessionId};
 
 /// The function of all routes that are forwarded.
@@ -111,6 +111,7 @@ impl ClusterHost {
                 timeout_ms: u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX),
                 client,
                 is_notify: call.kind() == CallKind::Notify,
+                trace: carried(),
             })
         });
         sent.map_err(|_| Error::new(Error::CLOSED, "the session is over"))

@@ -7,11 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use dunlin_cluster::frame;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::backend::GateLink;
 use crate::edge::{Outcome, awaited};
 use crate::error::{Error, Result};
-use crate::service::{Call, CallFuture, CallKind, Reply, RouteEntry, Router, Started, Starters};
+use crate::service::{
+    Call, CallFuture, CallKind, Reply, RouteEntry, Router, Started, Starters, carried_span,
+};
 use crate::session::Session;
 
 /// Calls of a session that wait for the one before: its node has fewer on their way, unless it is set up otherwise.
@@ -32,6 +35,8 @@ struct Job {
     id: u64,
     body: Bytes,
     deadline: Instant,
+    /// The trace that it is part of, elsewhere.
+    trace: String,
 }
 
 impl Visitor {
@@ -55,7 +60,7 @@ pub(super) struct Runner {
 impl Runner {
     /// Begins a call, or puts it behind those of its session that wait.
     pub(super) fn handle_call(&self, call: frame::Call, starters: &mut Starters) {
-        let frame::Call { id, session, route, body, timeout_ms, client, is_notify } = call;
+        let frame::Call { id, session, route, body, timeout_ms, client, is_notify, trace } = call;
         let deadline = Instant::now() + Duration::from_millis(timeout_ms.into());
         let entry = self.router.lookup(route.as_bytes()).cloned();
         let Some(entry) = entry.or_else(|| self.router.fallback(&route)) else {
@@ -65,7 +70,7 @@ impl Runner {
         let of_node = session == 0;
         let session = self.gate.session(session, client.as_ref());
         let kind = if is_notify { CallKind::Notify } else { CallKind::Request };
-        let job = Job { entry, kind, id, body, deadline };
+        let job = Job { entry, kind, id, body, deadline, trace };
         if of_node || job.entry.is_concurrent() {
             return self.start(&session, job, false, starters);
         }
@@ -97,9 +102,9 @@ impl Runner {
 
     /// Begins a call. One that does not have to wait is answered before this returns.
     fn start(&self, session: &Session, job: Job, is_ordered: bool, starters: &mut Starters) {
-        let Job { entry, kind, id, body, deadline } = job;
+        let Job { entry, kind, id, body, deadline, trace } = job;
         let call = Call::new(session.clone(), entry.clone(), kind, body);
-        match self.router.start(call, starters) {
+        match carried_span(&trace).in_scope(|| self.router.start(call, starters)) {
             Started::Done(result) => self.gate.answer(id, result),
             Started::Panicked => self.answer(&entry, id, Outcome::Panicked),
             Started::Waits(future) => {
@@ -121,9 +126,10 @@ impl Runner {
 
     /// Runs what waited for an ordered call of a session, one after another.
     async fn run_waiting(&self, session: &Session) {
-        while let Some(Job { entry, kind, id, body, deadline }) = self.next_waiting(session) {
+        while let Some(Job { entry, kind, id, body, deadline, trace }) = self.next_waiting(session) {
             let call = Call::new(session.clone(), entry.clone(), kind, body);
-            self.finish(&entry, id, deadline, self.router.run(call)).await;
+            let running = self.finish(&entry, id, deadline, self.router.run(call));
+            running.instrument(carried_span(&trace)).await;
             self.gate.end_call();
         }
     }

@@ -60,6 +60,7 @@ pub use shared::{SharedHook, SharedMount};
 pub(crate) use start::{Started, Starters};
 pub(crate) use tasks::{Tasks, TasksEnded, contain};
 pub use trace::{TraceLayer, Traced};
+pub(crate) use trace::{carried, carried_span};
 
 /// A future in a box.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 use tower_layer::Layer;
-use tracing::{Instrument as _, Level};
+use tracing::{Instrument as _, Level, Span};
 
 use super::call::{Call, CallFuture, CallKind, Reply};
 use super::layer::CallService;
@@ -47,6 +47,54 @@ impl tower_service::Service<Call> for Traced {
         let span = tracing::debug_span!("call", route = call.route(), session = %call.session().id(), kind);
         let future = self.0.call(call);
         Box::pin(logged(future).instrument(span))
+    }
+}
+
+/// The trace that runs now, as a `traceparent` to go to another node with a call; empty without one, or without the feature `otel`.
+pub(crate) fn carried() -> String {
+    #[cfg(feature = "otel")]
+    if tracing::enabled!(Level::DEBUG) {
+        return remote::inject();
+    }
+    String::new()
+}
+
+/// A span for what another node asks for as part of this trace, so that both are one; none without a trace, or without the feature `otel`.
+pub(crate) fn carried_span(trace: &str) -> Span {
+    #[cfg(feature = "otel")]
+    if !trace.is_empty() {
+        return remote::extract(trace);
+    }
+    let _ = trace;
+    Span::none()
+}
+
+/// Traces that go from node to node, as the process's propagator of OpenTelemetry writes them.
+#[cfg(feature = "otel")]
+mod remote {
+    use std::collections::HashMap;
+
+    use opentelemetry::global::get_text_map_propagator;
+    use tracing::Span;
+    use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+    /// The header that holds a trace.
+    const TRACEPARENT: &str = "traceparent";
+
+    pub(super) fn inject() -> String {
+        let mut headers = HashMap::new();
+        let context = Span::current().context();
+        get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut headers));
+        headers.remove(TRACEPARENT).unwrap_or_default()
+    }
+
+    pub(super) fn extract(trace: &str) -> Span {
+        let headers = HashMap::from([(TRACEPARENT.to_owned(), trace.to_owned())]);
+        let context = get_text_map_propagator(|propagator| propagator.extract(&headers));
+        let span = tracing::debug_span!("link");
+        // A trace that cannot be read is none.
+        span.set_parent(context).ok();
+        span
     }
 }
 
