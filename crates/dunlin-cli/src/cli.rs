@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::certs::CertsArgs;
 use crate::cluster::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
 
 /// Where the demo is served when nothing else is asked for.
@@ -28,6 +29,8 @@ pub(crate) struct Cli {
 /// What `dunlin` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make an authority and certificates, for development
+    Certs(CertsArgs),
     /// Serve a chat page that already moves
     ///
     /// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the

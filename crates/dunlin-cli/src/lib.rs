@@ -10,9 +10,11 @@
 //!
 //! `cli.rs` is what can be asked of it, `demo/` the chat that already moves, `cluster/` what is asked of a cluster.
 
+mod certs;
 mod cli;
 mod cluster;
 mod demo;
+mod values;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
@@ -34,6 +36,7 @@ pub fn run(app: App) -> ExitCode {
     let command = Cli::parse().command;
     write_logs();
     let done = match command {
+        Command::Certs(args) => certs::run(&args, &mut stdout()).map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),
         Command::Drain(args) => ask(Question::Drain(args)),
         Command::Kv(args) => ask(Question::Kv(args)),

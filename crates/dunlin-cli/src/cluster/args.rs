@@ -1,8 +1,11 @@
 //! The command line of what is asked of a cluster.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+
+use crate::values::time;
 
 /// Whom to ask.
 #[derive(Debug, Clone, Args)]
@@ -18,6 +21,25 @@ pub(crate) struct At {
     /// Answers as JSON, one value a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) tls: AtTls,
+}
+
+/// What is shown to nodes that talk over TLS, and what they must show. All three are needed, and only for https URLs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AtTls {
+    /// The certificate of the cluster's authority, for https URLs
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_AUTHORITY")]
+    pub(crate) tls_authority: Option<PathBuf>,
+
+    /// A certificate of that authority to show, such as a node's
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_CERTIFICATE")]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// The private key of that certificate
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_KEY")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// Keys of the store that the voters keep.
@@ -134,7 +156,8 @@ pub(crate) enum LeaderCommand {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   dunlin nodes                                 every node with its services and how it does
-  dunlin nodes --json | jq -r 'select(.state == \"draining\") | .name'")]
+  dunlin nodes --json | jq -r 'select(.state == \"draining\") | .name'
+  dunlin nodes --at https://10.0.0.1:7001 --tls-authority ca.pem --tls-certificate node.pem --tls-key node.key")]
 pub(crate) struct NodesArgs {
     #[command(flatten)]
     pub(crate) at: At,
@@ -156,15 +179,4 @@ fn url(text: &str) -> Result<String, String> {
         .iter()
         .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
     if is_url { Ok(text.to_owned()) } else { Err("write a URL, such as http://10.0.0.1:7001".to_owned()) }
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    let example = || "write a time such as 500ms or 5s".to_owned();
-    let (number, ms) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-        (Some(number), _) => (number, 1),
-        (None, Some(number)) => (number, 1_000),
-        (None, None) => return Err(example()),
-    };
-    let number: u64 = number.parse().map_err(|_| example())?;
-    Ok(Duration::from_millis(number.saturating_mul(ms)))
 }

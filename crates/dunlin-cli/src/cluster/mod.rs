@@ -1,20 +1,20 @@
 //! What can be asked of a cluster that runs: its nodes, its voters, its key-value store.
 //!
-//! `args.rs` is the command line, `kv.rs` keys, `members.rs` voters and nodes. Standard output has what was asked for and nothing else, as lines for people or as
+//! `args.rs` is the command line, `reach.rs` how voters are reached, `kv.rs` keys, `members.rs` voters and nodes. Standard output has what was asked for and nothing else, as lines for people or as
 //! JSON, one value a line.
 
 mod args;
 mod kv;
 mod members;
+mod reach;
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use dunlin_registry::grpc::RemoteRegistry;
 
-use self::args::At;
 pub(crate) use self::args::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
+use self::reach::registry;
 
 /// What `kv get` ends with when there is no such key.
 const NOT_FOUND: u8 = 3;
@@ -37,11 +37,6 @@ pub(crate) async fn run(question: Question) -> Result<ExitCode> {
         Question::Members(args) => members::members(&registry(&args.at)?, &args, &mut stdout()).await,
         Question::Nodes(args) => members::nodes(&registry(&args.at)?, &args, &mut stdout()).await,
     }
-}
-
-fn registry(at: &At) -> Result<RemoteRegistry> {
-    let registry = RemoteRegistry::new(at.at.iter().map(String::as_str)).context("nobody can be asked")?;
-    Ok(registry.with_timeout(at.timeout))
 }
 
 /// A line of the answer. Whoever closed standard output does not want to read it.
