@@ -5,6 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use clap::{Args, Parser, Subcommand};
 
 use crate::certs::CertsArgs;
+use crate::client::ClientArgs;
 use crate::cluster::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
 
 /// Where the demo is served when nothing else is asked for.
@@ -20,7 +21,8 @@ const BOTS_MAX: i64 = 200;
 #[command(after_help = "Try it:
   dunlin demo
 
-Exit codes: 0 done, 1 failed, 2 not understood, 3 no such key.")]
+Exit codes: 0 done, 1 failed, 2 not understood, 3 no such key, 4 the server answered with an error,
+5 no connection, or no answer in time.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -31,6 +33,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Make an authority and certificates, for development
     Certs(CertsArgs),
+    /// Talk to any server of the nano protocol
+    Client(ClientArgs),
     /// Serve a chat page that already moves
     ///
     /// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the

@@ -12,8 +12,10 @@
 
 mod certs;
 mod cli;
+mod client;
 mod cluster;
 mod demo;
+mod target;
 mod values;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
@@ -25,6 +27,7 @@ use dunlin::App;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, DemoArgs};
+use crate::client::ClientArgs;
 use crate::cluster::Question;
 use crate::demo::{Banner, Demo};
 
@@ -37,6 +40,7 @@ pub fn run(app: App) -> ExitCode {
     write_logs();
     let done = match command {
         Command::Certs(args) => certs::run(&args, &mut stdout()).map(|()| ExitCode::SUCCESS),
+        Command::Client(args) => talk(&args),
         Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),
         Command::Drain(args) => ask(Question::Drain(args)),
         Command::Kv(args) => ask(Question::Kv(args)),
@@ -71,6 +75,10 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn ask(question: Question) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(cluster::run(question))
+}
+
+fn talk(args: &ClientArgs) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(client::run(args))
 }
 
 /// Clients are served by the shards' own threads; this runtime has the bots and the signals.

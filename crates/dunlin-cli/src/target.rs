@@ -1,0 +1,102 @@
+//! The server that `client` and `bench` connect to, and who one is to it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use dunlin_client::{Client, ClientBuilder};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use serde_json::{Value, json};
+
+use crate::values::some_time;
+
+/// How long connecting and answers may take when nothing else is said.
+pub(crate) const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// A server that speaks the protocol of nano.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Target {
+    /// Where the server is: ws://, wss://, tcp:// or tls://, with a port
+    pub(crate) url: String,
+
+    /// A login token: the handshake says {"token": TOKEN} to the application
+    #[arg(long, global = true, value_name = "TOKEN", env = "DUNLIN_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+
+    /// What else the handshake says to the application
+    #[arg(long, global = true, value_name = "JSON", value_parser = json)]
+    pub(crate) user: Option<Value>,
+
+    /// One more authority to trust, a PEM file, for wss and tls
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_authority: Option<PathBuf>,
+
+    /// How long connecting and an answer may take [default: 10s]
+    #[arg(long, global = true, value_name = "TIME", value_parser = some_time)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Output as JSON, one value a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Target {
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT_DEFAULT)
+    }
+
+    /// A client that is not connected yet.
+    pub(crate) fn builder(&self) -> Result<ClientBuilder> {
+        let mut builder = Client::builder(&self.url)
+            .user(self.user()?)
+            .connect_timeout(self.timeout())
+            .request_timeout(self.timeout());
+        if let Some(path) = &self.tls_authority {
+            let unread = || format!("the authority's certificate cannot be read from {}", path.display());
+            builder = builder.root_certificate(CertificateDer::from_pem_file(path).with_context(unread)?);
+        }
+        Ok(builder)
+    }
+
+    /// What the handshake says to the application.
+    fn user(&self) -> Result<Value> {
+        let user = self.user.clone().unwrap_or(Value::Null);
+        let Some(token) = &self.token else { return Ok(user) };
+        match user {
+            Value::Null => Ok(json!({ "token": token })),
+            Value::Object(mut fields) => {
+                fields.insert("token".to_owned(), token.as_str().into());
+                Ok(fields.into())
+            }
+            _ => bail!(
+                "--token is put into what --user says, which must be an object such as {{\"name\":\"ann\"}}"
+            ),
+        }
+    }
+}
+
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("no JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(token: Option<&str>, user: Option<Value>) -> Result<Value> {
+        let token = token.map(str::to_owned);
+        let url = "ws://127.0.0.1:1/".to_owned();
+        Target { url, token, user, tls_authority: None, timeout: None, json: false }.user()
+    }
+
+    #[test]
+    fn a_token_is_a_field_of_what_the_user_says() {
+        assert_eq!(user(None, None).unwrap(), Value::Null);
+        assert_eq!(user(None, Some(json!([1]))).unwrap(), json!([1]));
+        assert_eq!(user(Some("t"), None).unwrap(), json!({ "token": "t" }));
+        assert_eq!(user(Some("t"), Some(json!({ "a": 1 }))).unwrap(), json!({ "a": 1, "token": "t" }));
+        assert!(user(Some("t"), Some(json!([1]))).is_err());
+    }
+}
