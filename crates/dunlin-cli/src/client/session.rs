@@ -49,6 +49,8 @@ impl<Out: Write, Err: Write> Session<Out, Err> {
         let mut states = self.client.watch_state();
         loop {
             tokio::select! {
+                // Lines come one by one and so keep nobody waiting; when there are no more, nothing else matters.
+                biased;
                 typed = lines.recv() => {
                     let Some(Typed { text, done }) = typed else { break };
                     let is_over = self.handle_line(&text).await?;

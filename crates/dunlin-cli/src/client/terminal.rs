@@ -15,7 +15,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
-use rustyline::{Config, Editor, ExternalPrinter};
+use rustyline::{CompletionType, Config, Editor, ExternalPrinter};
 use tokio::sync::{mpsc, oneshot};
 
 use super::routes::Routes;
@@ -74,7 +74,7 @@ impl Prompt {
     /// Begins to prompt.
     pub(super) fn start(routes: Arc<Mutex<Routes>>, history: Option<PathBuf>) -> Result<Self> {
         let before = tcgetattr(stdin()).ok();
-        let config = Config::builder().auto_add_history(true).build();
+        let config = Config::builder().auto_add_history(true).completion_type(CompletionType::List).build();
         let mut editor: Editor<Completion, FileHistory> =
             Editor::with_config(config).context("the terminal has no prompt")?;
         editor.set_helper(Some(Completion { routes }));
@@ -153,7 +153,8 @@ impl Write for Screen {
         let line = String::from_utf8_lossy(&self.line).into_owned();
         self.line.clear();
         let mut printer = self.printer.lock().unwrap_or_else(PoisonError::into_inner);
-        printer.print(line).map_err(io::Error::other)
+        // A prompt that was left, with Ctrl-D for one, shows nothing above itself any more.
+        printer.print(line.clone()).or_else(|_| stdout().write_all(line.as_bytes()))
     }
 }
 
