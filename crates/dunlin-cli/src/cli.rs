@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::BenchArgs;
 use crate::certs::CertsArgs;
 use crate::client::ClientArgs;
 use crate::cluster::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
@@ -31,6 +32,8 @@ pub(crate) struct Cli {
 /// What `dunlin` can do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Put load on a server of the nano protocol and measure its answers
+    Bench(BenchArgs),
     /// Make an authority and certificates, for development
     Certs(CertsArgs),
     /// Talk to any server of the nano protocol

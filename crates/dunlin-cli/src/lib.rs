@@ -10,6 +10,7 @@
 //!
 //! `cli.rs` is what can be asked of it, `demo/` the chat that already moves, `cluster/` what is asked of a cluster.
 
+mod bench;
 mod certs;
 mod cli;
 mod client;
@@ -39,6 +40,7 @@ pub fn run(app: App) -> ExitCode {
     let command = Cli::parse().command;
     write_logs();
     let done = match command {
+        Command::Bench(args) => bench::run(&args, &mut stdout()),
         Command::Certs(args) => certs::run(&args, &mut stdout()).map(|()| ExitCode::SUCCESS),
         Command::Client(args) => talk(&args),
         Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),

@@ -1,11 +1,13 @@
 //! The server that `client` and `bench` connect to, and who one is to it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use dunlin_client::{Client, ClientBuilder};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
@@ -43,21 +45,36 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    pub(crate) fn timeout(&self) -> Duration {
+    /// All that clients of this server need, read and checked once.
+    pub(crate) fn prepared(&self) -> Result<Prepared> {
+        let is_tls = ["wss://", "tls://"].iter().any(|scheme| self.url.starts_with(scheme));
+        Ok(Prepared {
+            url: self.url.clone(),
+            user: self.user()?,
+            timeout: self.timeout(),
+            tls: is_tls.then(|| self.tls()).transpose()?,
+        })
+    }
+
+    fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT_DEFAULT)
     }
 
-    /// A client that is not connected yet.
-    pub(crate) fn builder(&self) -> Result<ClientBuilder> {
-        let mut builder = Client::builder(&self.url)
-            .user(self.user()?)
-            .connect_timeout(self.timeout())
-            .request_timeout(self.timeout());
+    /// Trusts the public authorities, and the one that is named.
+    fn tls(&self) -> Result<Arc<ClientConfig>> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(path) = &self.tls_authority {
             let unread = || format!("the authority's certificate cannot be read from {}", path.display());
-            builder = builder.root_certificate(CertificateDer::from_pem_file(path).with_context(unread)?);
+            let certificate = CertificateDer::from_pem_file(path).with_context(unread)?;
+            roots.add(certificate).with_context(unread)?;
         }
-        Ok(builder)
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .context("TLS cannot be set up")?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Arc::new(config))
     }
 
     /// What the handshake says to the application.
@@ -73,6 +90,29 @@ impl Target {
             _ => bail!(
                 "--token is put into what --user says, which must be an object such as {{\"name\":\"ann\"}}"
             ),
+        }
+    }
+}
+
+/// A server that any number of clients can connect to.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepared {
+    url: String,
+    user: Value,
+    timeout: Duration,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Prepared {
+    /// A client that is not connected yet.
+    pub(crate) fn builder(&self) -> ClientBuilder {
+        let builder = Client::builder(&self.url)
+            .user(self.user.clone())
+            .connect_timeout(self.timeout)
+            .request_timeout(self.timeout);
+        match &self.tls {
+            Some(tls) => builder.tls_config(Arc::clone(tls)),
+            None => builder,
         }
     }
 }

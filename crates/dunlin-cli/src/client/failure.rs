@@ -45,11 +45,11 @@ impl Failure {
         Self { kind, message, details: None }
     }
 
-    pub(super) fn input(message: impl Into<String>) -> Self {
+    pub(crate) fn input(message: impl Into<String>) -> Self {
         Self { kind: Kind::Input, message: message.into(), details: None }
     }
 
-    pub(super) fn body(error: &BodyError) -> Self {
+    pub(crate) fn body(error: &BodyError) -> Self {
         Self::new(Kind::Input, error, "")
     }
 

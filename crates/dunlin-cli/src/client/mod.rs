@@ -4,7 +4,7 @@
 //! means, `routes.rs` what can be completed, `body.rs` what may be sent and is shown, `failure.rs` what went wrong and its exit code.
 
 mod args;
-mod body;
+pub(crate) mod body;
 mod failure;
 mod line;
 mod once;
@@ -53,7 +53,7 @@ pub(crate) async fn run(args: &ClientArgs) -> Result<ExitCode> {
 /// Talks line by line. What went wrong has been told already.
 async fn talk(args: &ClientArgs, is_prompting: bool) -> Result<Option<Failure>> {
     let mut routes = args.routes.as_deref().map(Routes::read).transpose()?.unwrap_or_default();
-    let mut builder = args.target.builder()?;
+    let mut builder = args.target.prepared()?.builder();
     if is_prompting {
         builder = builder.reconnect(RECONNECT);
     }

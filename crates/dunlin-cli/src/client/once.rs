@@ -29,7 +29,7 @@ pub(super) async fn run(
         }
         ClientCommand::Watch { .. } => bytes::Bytes::new(),
     };
-    let mut builder = args.target.builder()?;
+    let mut builder = args.target.prepared()?.builder();
     if matches!(command, ClientCommand::Watch { .. }) {
         // The time that was given is for watching.
         builder = builder.connect_timeout(TIMEOUT_DEFAULT);
