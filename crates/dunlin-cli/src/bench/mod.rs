@@ -29,6 +29,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinSet;
 
 pub(crate) use self::args::BenchArgs;
+use self::args::Kind;
 use self::crowd::Member;
 use self::load::Load;
 use self::plan::{Plan, check_target};
@@ -88,11 +89,14 @@ async fn measure(args: &BenchArgs, plan: &Plan, threads: usize) -> Result<Result
     for (index, Member { client, pushes }) in members.into_iter().enumerate() {
         running.spawn(Arc::clone(&load).run(index, Member { client, pushes }));
     }
-    let showing = tokio::spawn(show(Arc::clone(&load)));
+    let end = u64::try_from(plan.end().as_millis()).unwrap_or(u64::MAX);
+    let progress = self::progress(end, "measuring   {bar:30} {msg}");
+    let showing = tokio::spawn(show(Arc::clone(&load), progress.clone()));
     while let Some(ended) = running.join_next().await {
         ended.context("a client ended in a panic")?;
     }
     showing.abort();
+    progress.finish_and_clear();
     let tally = load.tally()?;
     drop(load);
     if pace.join().is_err() {
@@ -102,24 +106,24 @@ async fn measure(args: &BenchArgs, plan: &Plan, threads: usize) -> Result<Result
 }
 
 /// Shows how far the run is, on a terminal.
-async fn show(load: Arc<Load>) {
-    let end = u64::try_from(load.plan.end().as_millis()).unwrap_or(u64::MAX);
-    let progress = progress(end, "measuring   {bar:30} {msg}");
-    if progress.is_hidden() {
-        return;
-    }
-    loop {
+async fn show(load: Arc<Load>, progress: ProgressBar) {
+    while !progress.is_hidden() {
         tokio::time::sleep(PROGRESS_STEP).await;
         let passed = load.begin.elapsed();
-        progress.set_position(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).min(end));
+        progress.set_position(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
         let Ok(tally) = load.tally() else { return };
         let stage = match passed {
-            passed if passed < load.plan.warmup => "warm-up, ",
-            passed if passed < load.plan.end() => "",
-            _ => "waiting for the last answers, ",
+            passed if passed < load.plan.warmup => "warm-up",
+            passed if passed < load.plan.end() => "so far",
+            _ => "waiting for the last answers",
         };
-        let Tally { sent, answered, .. } = tally;
-        progress.set_message(format!("{stage}{sent} sent, {answered} answered, {} lost", tally.lost()));
+        let lost = tally.lost();
+        let Tally { sent, answered, dropped, .. } = tally;
+        progress.set_message(match load.plan.kind {
+            Kind::Request => format!("{stage}: {sent} sent, {answered} answered, {lost} lost"),
+            Kind::Notify => format!("{stage}: {sent} sent"),
+            Kind::Idle => format!("{stage}: {dropped} clients dropped"),
+        });
     }
 }
 

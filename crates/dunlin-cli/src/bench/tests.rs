@@ -78,7 +78,7 @@ async fn errors_are_answers_and_counted_by_their_code() {
     let (node, url, _) = gate().await;
     let (found, is_whole) = bench(&url, "--route Echo.refuse --duration 100ms --warmup 0s").await;
     assert!(is_whole, "{found}");
-    assert_eq!(found["errors"]["429"], found["sent"]);
+    assert_eq!(found["errors"][Error::OVERLOADED.to_string()], found["sent"]);
     node.stop().await;
 }
 
