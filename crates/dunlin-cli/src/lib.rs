@@ -16,6 +16,7 @@ mod cli;
 mod client;
 mod cluster;
 mod demo;
+mod new;
 mod target;
 mod values;
 
@@ -48,6 +49,7 @@ pub fn run(app: App) -> ExitCode {
         Command::Kv(args) => ask(Question::Kv(args)),
         Command::Leader(args) => ask(Question::Leader(args)),
         Command::Members(args) => ask(Question::Members(args)),
+        Command::New(args) => new::run(&args, &mut stdout()).map(|()| ExitCode::SUCCESS),
         Command::Nodes(args) => ask(Question::Nodes(args)),
     };
     match done {

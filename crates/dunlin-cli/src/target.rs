@@ -12,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 
+use crate::client::Failure;
 use crate::values::some_time;
 
 /// How long connecting and answers may take when nothing else is said.
@@ -46,7 +47,11 @@ pub(crate) struct Target {
 
 impl Target {
     /// All that clients of this server need, read and checked once.
-    pub(crate) fn prepared(&self) -> Result<Prepared> {
+    pub(crate) fn prepared(&self) -> Result<Prepared, Failure> {
+        self.prepare().map_err(|error| Failure::input(format!("{error:#}")))
+    }
+
+    fn prepare(&self) -> Result<Prepared> {
         let is_tls = ["wss://", "tls://"].iter().any(|scheme| self.url.starts_with(scheme));
         Ok(Prepared {
             url: self.url.clone(),

@@ -10,16 +10,17 @@ use crate::values::{some_time, time};
 /// Load on any server of the nano protocol.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  dunlin bench ws://127.0.0.1:3250/ --route Chat.say --body '{\"text\":\"hi\"}'
-  dunlin bench tcp://127.0.0.1:3250 --clients 500 --rate 20000 --route Echo.ping   20,000 a second, come what may
-  dunlin bench ws://127.0.0.1:3250/ --kind idle --clients 5000 --duration 60s      holds connections
-  dunlin bench ws://10.0.0.7:3250/ --own-target --route Echo.ping --json           another machine of yours
+  dunlin bench ws://127.0.0.1:3250/ --route Echo.ping --body '{\"n\":1}'
+  dunlin bench tcp://127.0.0.1:3250 --route Echo.ping --clients 500 --rate 20000
+  dunlin bench ws://127.0.0.1:3250/ --kind idle --clients 5000 --duration 60s
+  dunlin bench ws://10.0.0.7:3250/ --own-target --route Echo.ping --json
 
-With --rate, latency is measured from when a request was to be sent: one that had to wait because the server
-was slow has waited. Without, each client sends the next request when it has an answer.
+With --rate, latency is measured from when a request was to be sent: one that
+had to wait because the server was slow has waited. Without, each client sends
+the next request when it has an answer.
 
-Exit codes: 0 every request was answered, 1 one was not or a client was dropped, 2 not understood,
-5 the clients cannot connect.")]
+Exit codes: 0 every request was answered, 1 one was not or a client was
+dropped, 2 not understood, 5 the clients cannot connect.")]
 pub(crate) struct BenchArgs {
     #[command(flatten)]
     pub(crate) target: Target,

@@ -76,7 +76,10 @@ fn plan(args: &BenchArgs) -> Result<Plan, Failure> {
 /// Connects the clients and lets them do what is planned. The inner error is that they cannot connect.
 async fn measure(args: &BenchArgs, plan: &Plan, threads: usize) -> Result<Result<Tally, Failure>> {
     let progress = progress(plan.clients.into(), "connecting  {bar:30} {pos} of {len} clients");
-    let target = args.target.prepared()?;
+    let target = match args.target.prepared() {
+        Ok(target) => target,
+        Err(failure) => return Ok(Err(failure)),
+    };
     let members = crowd::connect(&target, plan.clients, args.connect_rate, &progress).await?;
     progress.finish_and_clear();
     let members = match members {

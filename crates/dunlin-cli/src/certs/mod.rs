@@ -27,7 +27,8 @@ use self::issue::{Authority, Pair, Purpose};
   dunlin certs /etc/dunlin --san gate.internal  also for this name
   dunlin certs --days 30 --force                anew, by the same authority
 
-For development: whoever can read ca.key can make a node of every cluster that trusts ca.pem.")]
+For development: whoever can read ca.key can make a node of every cluster that
+trusts ca.pem.")]
 pub(crate) struct CertsArgs {
     /// The folder, made if there is none
     #[arg(value_name = "DIR", default_value = "certs")]

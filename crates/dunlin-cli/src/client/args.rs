@@ -9,14 +9,14 @@ use crate::target::Target;
 /// A client of any server of the nano protocol.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  dunlin client ws://127.0.0.1:3250/                                     a prompt; `help` there says more
-  dunlin client tcp://127.0.0.1:3250 request Chat.join '{\"room\":\"r\"}'    asks once, and prints the answer
-  echo '{\"room\":\"r\"}' | dunlin client ws://127.0.0.1:3250/ request Chat.join -
-  dunlin client wss://chat.example/ --token T watch onLine --count 3     three pushes, and ends
-  dunlin client ws://127.0.0.1:3250/ < commands.txt                      what would be typed, a line each
+  dunlin client ws://127.0.0.1:3250/        a prompt; `help` there says more
+  dunlin client tcp://127.0.0.1:3250 request Chat.join '{\"room\":\"pond\"}'
+  dunlin client ws://127.0.0.1:3250/ request Chat.join - < body.json
+  dunlin client wss://chat.example/ watch onLine --count 3 --token T
+  dunlin client ws://127.0.0.1:3250/ < commands.txt   what would be typed
 
-Exit codes: 0 done, 1 failed, 2 not understood, 4 the server answered with an error,
-5 no connection, or no answer in time.")]
+Exit codes: 0 done, 1 failed, 2 not understood, 4 the server answered with an
+error, 5 no connection, or no answer in time.")]
 pub(crate) struct ClientArgs {
     #[command(flatten)]
     pub(crate) target: Target,
@@ -48,7 +48,7 @@ pub(crate) enum ClientCommand {
     Watch {
         /// Of this route alone
         route: Option<String>,
-        /// Ends after so many; with --timeout, fewer by then are a failure
+        /// Ends after so many; fewer within --timeout are a failure
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         count: Option<u64>,
     },

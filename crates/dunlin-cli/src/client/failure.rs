@@ -99,11 +99,6 @@ impl Failure {
         Self { kind: Kind::Timeout, message, details: None }
     }
 
-    /// Whether nothing more could be done after it.
-    pub(super) fn is_end(&self) -> bool {
-        self.kind == Kind::Connection
-    }
-
     pub(crate) const fn exit_code(&self) -> u8 {
         match self.kind {
             Kind::Input => 2,

@@ -16,15 +16,15 @@ mod tests;
 
 use std::io::{Write, stderr, stdout};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dunlin_client::Reconnect;
+use dunlin_client::{Client, Pushes, Reconnect};
 
 pub(crate) use self::args::ClientArgs;
 pub(crate) use self::failure::Failure;
-use self::line::Watching;
+use self::failure::Kind;
 use self::routes::Routes;
 use self::session::{Manner, Session};
 use self::terminal::Prompt;
@@ -35,57 +35,55 @@ const RECONNECT: Reconnect = Reconnect::full_jitter(Duration::from_millis(250), 
 /// Does what the command line asks for.
 pub(crate) async fn run(args: &ClientArgs) -> Result<ExitCode> {
     let is_json = args.target.json;
-    match &args.command {
-        Some(command) => {
-            let done = once::run(args, command, &mut stdout()).await?;
-            once::finish(done, is_json, &mut stderr())
-        }
-        None => {
-            let is_prompting = terminal::is_prompting();
-            let done = talk(args, is_prompting).await?;
-            // Whoever sat before it has seen what went wrong on the way; only lines of a script have a verdict.
-            let done = if is_prompting { done.filter(Failure::is_end) } else { done };
-            Ok(done.map_or(ExitCode::SUCCESS, |failure| ExitCode::from(failure.exit_code())))
-        }
+    if let Some(command) = &args.command {
+        let done = once::run(args, command, &mut stdout()).await?;
+        return once::finish(done, is_json, &mut stderr());
     }
+    let mut routes = args.routes.as_deref().map(Routes::read).transpose()?.unwrap_or_default();
+    let is_prompting = terminal::is_prompting();
+    let connected = match connect(args, is_prompting).await {
+        Ok(connected) => connected,
+        Err(failure) => return failure.report(is_json, &mut stderr()),
+    };
+    routes.add_told(&connected.0);
+    let routes = Arc::new(Mutex::new(routes));
+    let manner = Manner { is_json, is_raw: args.raw };
+    let failure = if is_prompting {
+        let failure = prompt(args, connected, routes, manner).await?;
+        // Whoever sat before it has seen what else went wrong on the way.
+        failure.filter(|failure| failure.kind == Kind::Connection)
+    } else {
+        let session = Session::new(connected, routes, manner, (stdout(), stderr()));
+        session.run(terminal::read_lines()?).await?
+    };
+    Ok(failure.map_or(ExitCode::SUCCESS, |failure| ExitCode::from(failure.exit_code())))
 }
 
-/// Talks line by line. What went wrong has been told already.
-async fn talk(args: &ClientArgs, is_prompting: bool) -> Result<Option<Failure>> {
-    let mut routes = args.routes.as_deref().map(Routes::read).transpose()?.unwrap_or_default();
+/// Connects, and listens to all that is pushed.
+async fn connect(args: &ClientArgs, comes_back: bool) -> Result<(Client, Pushes), Failure> {
     let mut builder = args.target.prepared()?.builder();
-    if is_prompting {
+    if comes_back {
         builder = builder.reconnect(RECONNECT);
     }
     let pushes = builder.subscribe_all();
-    let client = match builder.connect().await {
-        Ok(client) => client,
-        Err(error) => {
-            let failure = Failure::connect(&error);
-            failure.report(args.target.json, &mut stderr())?;
-            return Ok(Some(failure));
-        }
-    };
-    routes.add_told(&client);
-    let known = routes.len();
-    let routes = Arc::new(Mutex::new(routes));
-    let manner = Manner { is_json: args.target.json, is_raw: args.raw };
-    let (watching, failure) = (Watching::default(), None);
-    if !is_prompting {
-        let (out, err) = (stdout(), stderr());
-        let session = Session { client, pushes, routes, manner, out, err, watching, failure };
-        return session.run(terminal::read_lines()?).await;
-    }
-    writeln!(
-        stdout(),
-        "connected to {}; {known} routes are known; `help` shows what can be typed",
-        args.target.url
-    )
-    .context("standard output is closed")?;
-    let (lines, screen, before) = Prompt::start(routes.clone(), args.history.clone())?.into_parts();
-    let (out, err) = (screen.clone(), screen);
-    let session = Session { client, pushes, routes, manner, out, err, watching, failure };
-    let done = session.run(lines).await;
-    Prompt::restore(before);
-    done
+    let client = builder.connect().await.map_err(|error| Failure::connect(&error))?;
+    Ok((client, pushes))
+}
+
+/// Talks with somebody at a terminal; the first failure, which has been told already.
+async fn prompt(
+    args: &ClientArgs,
+    connected: (Client, Pushes),
+    routes: Arc<Mutex<Routes>>,
+    manner: Manner,
+) -> Result<Option<Failure>> {
+    let known = routes.lock().unwrap_or_else(PoisonError::into_inner).len();
+    let url = &args.target.url;
+    writeln!(stdout(), "connected to {url}; {known} routes are known; `help` shows what can be typed")
+        .context("standard output is closed")?;
+    let Prompt { lines, screen, before } = Prompt::start(Arc::clone(&routes), args.history.clone())?;
+    let session = Session::new(connected, routes, manner, (screen.clone(), screen));
+    let failure = session.run(lines).await;
+    terminal::restore(before);
+    failure
 }

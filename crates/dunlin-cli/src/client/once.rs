@@ -29,7 +29,10 @@ pub(super) async fn run(
         }
         ClientCommand::Watch { .. } => bytes::Bytes::new(),
     };
-    let mut builder = args.target.prepared()?.builder();
+    let mut builder = match args.target.prepared() {
+        Ok(target) => target.builder(),
+        Err(failure) => return Ok(Err(failure)),
+    };
     if matches!(command, ClientCommand::Watch { .. }) {
         // The time that was given is for watching.
         builder = builder.connect_timeout(TIMEOUT_DEFAULT);

@@ -32,18 +32,28 @@ pub(super) struct Manner {
 
 /// A connection that is talked to.
 pub(super) struct Session<Out, Err> {
-    pub(super) client: Client,
-    pub(super) pushes: Pushes,
-    pub(super) routes: Arc<Mutex<Routes>>,
-    pub(super) manner: Manner,
-    pub(super) out: Out,
-    pub(super) err: Err,
-    pub(super) watching: Watching,
+    client: Client,
+    pushes: Pushes,
+    routes: Arc<Mutex<Routes>>,
+    manner: Manner,
+    out: Out,
+    err: Err,
+    watching: Watching,
     /// The first thing that went wrong, which decides the exit code.
-    pub(super) failure: Option<Failure>,
+    failure: Option<Failure>,
 }
 
 impl<Out: Write, Err: Write> Session<Out, Err> {
+    /// A conversation over a connection, with the routes that are completed, and with where things are shown.
+    pub(super) fn new(
+        (client, pushes): (Client, Pushes),
+        routes: Arc<Mutex<Routes>>,
+        manner: Manner,
+        (out, err): (Out, Err),
+    ) -> Self {
+        Self { client, pushes, routes, manner, out, err, watching: Watching::default(), failure: None }
+    }
+
     /// Talks until `quit`, the end of the lines, or the end of the connection; the first failure, if there was one.
     pub(super) async fn run(mut self, mut lines: mpsc::Receiver<Typed>) -> Result<Option<Failure>> {
         let mut states = self.client.watch_state();

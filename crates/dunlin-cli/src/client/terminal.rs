@@ -66,8 +66,8 @@ fn send(sender: &mpsc::Sender<Typed>, text: String) -> bool {
 pub(super) struct Prompt {
     pub(super) lines: mpsc::Receiver<Typed>,
     pub(super) screen: Screen,
-    /// How the terminal was: the thread may be in the middle of a line when the program ends.
-    before: Option<Termios>,
+    /// How the terminal was, for [`restore`]: the thread may be in the middle of a line when the program ends.
+    pub(super) before: Option<Termios>,
 }
 
 impl Prompt {
@@ -90,18 +90,13 @@ impl Prompt {
             .context("the system gives no thread")?;
         Ok(Self { lines, screen, before })
     }
+}
 
-    /// What gives the terminal back as it was.
-    pub(super) fn restore(before: Option<Termios>) {
-        if let Some(before) = before {
-            // A terminal that is gone needs no settings.
-            tcsetattr(stdin(), OptionalActions::Now, &before).ok();
-        }
-    }
-
-    /// The parts.
-    pub(super) fn into_parts(self) -> (mpsc::Receiver<Typed>, Screen, Option<Termios>) {
-        (self.lines, self.screen, self.before)
+/// Gives the terminal back as it was.
+pub(super) fn restore(before: Option<Termios>) {
+    if let Some(before) = before {
+        // A terminal that is gone needs no settings.
+        tcsetattr(stdin(), OptionalActions::Now, &before).ok();
     }
 }
 

@@ -8,7 +8,6 @@ use dunlin_client::Client;
 use tokio::sync::{mpsc, oneshot};
 
 use super::args::ClientCommand;
-use super::failure::Kind;
 use super::session::Typed;
 use super::*;
 use crate::cli::{Cli, Command};
@@ -91,16 +90,8 @@ async fn talk_lines(url: &str, lines: &[&str]) -> (String, String, Option<Failur
     let mut routes = Routes::default();
     routes.add_told(&client);
     let (mut out, mut err) = (Vec::new(), Vec::new());
-    let session = Session {
-        client,
-        pushes,
-        routes: Arc::new(Mutex::new(routes)),
-        manner: Manner { is_json: false, is_raw: false },
-        out: &mut out,
-        err: &mut err,
-        watching: Watching::default(),
-        failure: None,
-    };
+    let manner = Manner { is_json: false, is_raw: false };
+    let session = Session::new((client, pushes), Arc::new(Mutex::new(routes)), manner, (&mut out, &mut err));
     let (sender, receiver) = mpsc::channel(1);
     let saying = async {
         for line in lines {

@@ -11,7 +11,7 @@ use crate::values::time;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct At {
     /// Cluster addresses of voters; the next one is asked when one does not answer
-    #[arg(long, global = true, value_name = "URL", value_delimiter = ',', env = "DUNLIN_AT", default_value = "http://127.0.0.1:7001", value_parser = url)]
+    #[arg(long, global = true, value_name = "URL", value_delimiter = ',', env = "DUNLIN_AT", hide_env_values = true, default_value = "http://127.0.0.1:7001", value_parser = url)]
     pub(crate) at: Vec<String>,
 
     /// How long an answer may take, such as 500ms or 5s
@@ -30,15 +30,15 @@ pub(crate) struct At {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AtTls {
     /// The certificate of the cluster's authority, for https URLs
-    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_AUTHORITY")]
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_AUTHORITY", hide_env_values = true)]
     pub(crate) tls_authority: Option<PathBuf>,
 
     /// A certificate of that authority to show, such as a node's
-    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_CERTIFICATE")]
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_CERTIFICATE", hide_env_values = true)]
     pub(crate) tls_certificate: Option<PathBuf>,
 
     /// The private key of that certificate
-    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_KEY")]
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_KEY", hide_env_values = true)]
     pub(crate) tls_key: Option<PathBuf>,
 }
 
@@ -104,7 +104,7 @@ pub(crate) struct Keys {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   dunlin members                              who votes, who leads
-  dunlin members add 4 http://10.0.0.4:7001   adds a voter, before it is started as one that joins
+  dunlin members add 4 http://10.0.0.4:7001   adds one that is to be started
   dunlin members remove 3                     removes one for ever")]
 pub(crate) struct MembersArgs {
     #[command(flatten)]
@@ -155,9 +155,13 @@ pub(crate) enum LeaderCommand {
 /// The nodes of a cluster.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  dunlin nodes                                 every node with its services and how it does
+  dunlin nodes           every node with its services and how it does
   dunlin nodes --json | jq -r 'select(.state == \"draining\") | .name'
-  dunlin nodes --at https://10.0.0.1:7001 --tls-authority ca.pem --tls-certificate node.pem --tls-key node.key")]
+
+Of a cluster with TLS, the flags or the environment name the files:
+  export DUNLIN_TLS_AUTHORITY=ca.pem
+  export DUNLIN_TLS_CERTIFICATE=node.pem DUNLIN_TLS_KEY=node.key
+  dunlin nodes --at https://10.0.0.1:7001")]
 pub(crate) struct NodesArgs {
     #[command(flatten)]
     pub(crate) at: At,
@@ -166,7 +170,10 @@ pub(crate) struct NodesArgs {
 /// A node that is to stop.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  dunlin drain gate-1   nothing new comes to it, what runs is finished, its clients go to other gates, and it ends")]
+  dunlin drain gate-1
+
+Nothing new comes to it, what runs is finished, its clients go to other gates,
+and it ends.")]
 pub(crate) struct DrainArgs {
     #[command(flatten)]
     pub(crate) at: At,

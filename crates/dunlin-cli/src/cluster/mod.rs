@@ -11,8 +11,11 @@ mod reach;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
+use dunlin_registry::RegistryError;
+use dunlin_registry::grpc::RemoteRegistry;
 
+use self::args::At;
 pub(crate) use self::args::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
 use self::reach::registry;
 
@@ -28,14 +31,44 @@ pub(crate) enum Question {
     Nodes(NodesArgs),
 }
 
+impl Question {
+    fn at(&self) -> &At {
+        match self {
+            Self::Drain(args) => &args.at,
+            Self::Kv(args) => &args.at,
+            Self::Leader(args) => &args.at,
+            Self::Members(args) => &args.at,
+            Self::Nodes(args) => &args.at,
+        }
+    }
+}
+
 /// Asks it, and prints the answer.
 pub(crate) async fn run(question: Question) -> Result<ExitCode> {
+    let registry = registry(question.at())?;
+    let asked = ask(&registry, &question).await;
+    asked.map_err(|error| advised(error, question.at()))
+}
+
+async fn ask(registry: &RemoteRegistry, question: &Question) -> Result<ExitCode> {
     match question {
-        Question::Drain(args) => members::drain(&registry(&args.at)?, &args).await,
-        Question::Kv(args) => kv::run(&registry(&args.at)?, &args, &mut stdout()).await,
-        Question::Leader(args) => members::transfer(&registry(&args.at)?, &args).await,
-        Question::Members(args) => members::members(&registry(&args.at)?, &args, &mut stdout()).await,
-        Question::Nodes(args) => members::nodes(&registry(&args.at)?, &args, &mut stdout()).await,
+        Question::Drain(args) => members::drain(registry, args).await,
+        Question::Kv(args) => kv::run(registry, args, &mut stdout()).await,
+        Question::Leader(args) => members::transfer(registry, args).await,
+        Question::Members(args) => members::members(registry, args, &mut stdout()).await,
+        Question::Nodes(args) => members::nodes(registry, args, &mut stdout()).await,
+    }
+}
+
+/// The error with what can be done about it, where nobody answered.
+fn advised(error: Error, at: &At) -> Error {
+    match error.downcast_ref() {
+        Some(RegistryError::TimedOut | RegistryError::NoLeader) => anyhow!(
+            "{error:#}; asked was {} for {:?}: --at names other voters, --timeout waits longer",
+            at.at.join(", "),
+            at.timeout
+        ),
+        _ => error,
     }
 }
 
