@@ -4,7 +4,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bench::BenchArgs;
+use crate::certs::CertsArgs;
+use crate::client::ClientArgs;
 use crate::cluster::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
+use crate::new::NewArgs;
 use crate::serve::{CheckConfigArgs, ServeArgs};
 
 /// Where the demo is served when nothing else is asked for.
@@ -19,8 +23,10 @@ const BOTS_MAX: i64 = 200;
 #[command(name = "dunlin", version, arg_required_else_help = true, subcommand_required = true)]
 #[command(after_help = "Try it:
   dunlin demo
+  dunlin new pond-chat
 
-Exit codes: 0 done, 1 failed, 2 not understood, 3 no such key.")]
+Exit codes: 0 done, 1 failed, 2 not understood, 3 no such key, 4 the server
+answered with an error, 5 no connection, or no answer in time.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -33,6 +39,12 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Say whether a node's settings fit
     CheckConfig(CheckConfigArgs),
+    /// Put load on a server of the nano protocol and measure its answers
+    Bench(BenchArgs),
+    /// Make an authority and certificates, for development
+    Certs(CertsArgs),
+    /// Talk to any server of the nano protocol
+    Client(ClientArgs),
     /// Serve a chat page that already moves
     ///
     /// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the
@@ -46,6 +58,8 @@ pub(crate) enum Command {
     Leader(LeaderArgs),
     /// Show the voters of a cluster, add one or remove one
     Members(MembersArgs),
+    /// Make a project of your own: a chat server that builds, with tests
+    New(NewArgs),
     /// Show the nodes of a cluster
     Nodes(NodesArgs),
 }
@@ -123,10 +137,34 @@ mod tests {
         assert!(error.contains("such as 500ms or 5s"), "{error}");
     }
 
+    /// The long help of a command and of those below it, as it is in a terminal of a hundred columns.
+    fn helps(command: &mut clap::Command, all: &mut Vec<(String, String)>) {
+        let name = command.get_bin_name().unwrap_or("dunlin").replace(' ', "-");
+        all.push((name, command.render_long_help().to_string()));
+        for subcommand in command.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            helps(subcommand, all);
+        }
+    }
+
     #[test]
-    fn help_shows_examples() {
-        let error = demo(&["--help"]).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::DisplayHelp);
-        assert!(error.to_string().contains("dunlin demo --bots 0"), "{error}");
+    fn every_help_reads_as_it_was_looked_at() {
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        let mut all = Vec::new();
+        helps(&mut command, &mut all);
+        for (name, help) in all {
+            insta::assert_snapshot!(format!("help-{name}"), help);
+        }
+    }
+
+    #[test]
+    fn every_command_shows_an_example_of_itself() {
+        let mut command = Cli::command();
+        command.build();
+        for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let example = format!("\n  dunlin {}", command.get_name());
+            assert!(examples.contains(&example), "{}: {examples}", command.get_name());
+        }
     }
 }

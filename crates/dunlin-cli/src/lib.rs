@@ -11,12 +11,18 @@
 //! `cli.rs` is what can be asked of it, `serve/` a node with its settings in `config/` and its log in `logs.rs`, `demo/` the chat that already moves,
 //! `cluster/` what is asked of a cluster.
 
+mod bench;
+mod certs;
 mod cli;
+mod client;
 mod cluster;
 mod config;
 mod demo;
 mod logs;
+mod new;
 mod serve;
+mod target;
+mod values;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
@@ -26,6 +32,7 @@ use clap::Parser;
 use dunlin::App;
 
 use crate::cli::{Cli, Command, DemoArgs};
+use crate::client::ClientArgs;
 use crate::cluster::Question;
 use crate::config::LogFormat;
 use crate::demo::{Banner, Demo};
@@ -40,11 +47,15 @@ pub fn run(app: App) -> ExitCode {
     let done = match command {
         Command::CheckConfig(args) => serve::check(&args, &app),
         Command::Serve(args) => serve::run(&args, app),
+        Command::Bench(args) => bench::run(&args, &mut stdout()),
+        Command::Certs(args) => certs::run(&args, &mut stdout()).map(|()| ExitCode::SUCCESS),
+        Command::Client(args) => talk(&args),
         Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),
         Command::Drain(args) => ask(Question::Drain(args)),
         Command::Kv(args) => ask(Question::Kv(args)),
         Command::Leader(args) => ask(Question::Leader(args)),
         Command::Members(args) => ask(Question::Members(args)),
+        Command::New(args) => new::run(&args, &mut stdout()).map(|()| ExitCode::SUCCESS),
         Command::Nodes(args) => ask(Question::Nodes(args)),
     };
     match done {
@@ -64,6 +75,10 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn ask(question: Question) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(cluster::run(question))
+}
+
+fn talk(args: &ClientArgs) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(client::run(args))
 }
 
 /// Clients are served by the shards' own threads; this runtime has the bots and the signals.

@@ -16,7 +16,8 @@ use crate::connection::Connection;
 use crate::driver::Driver;
 use crate::error::ConnectError;
 use crate::limits::{
-    COMMAND_QUEUE_DEFAULT, CONNECT_TIMEOUT_DEFAULT, PUSH_QUEUE_DEFAULT, REQUEST_TIMEOUT_DEFAULT,
+    COMMAND_QUEUE_DEFAULT, CONNECT_TIMEOUT_DEFAULT, PUSH_QUEUE_DEFAULT, READ_LEN_DEFAULT,
+    REQUEST_TIMEOUT_DEFAULT,
 };
 use crate::push::Pushes;
 use crate::reconnect::Reconnect;
@@ -37,6 +38,7 @@ pub struct ClientBuilder {
     origin: Option<String>,
     command_queue: usize,
     push_queue: usize,
+    read_len: usize,
     shared: Arc<Shared>,
 }
 
@@ -60,6 +62,7 @@ impl ClientBuilder {
             origin: None,
             command_queue: COMMAND_QUEUE_DEFAULT,
             push_queue: PUSH_QUEUE_DEFAULT,
+            read_len: READ_LEN_DEFAULT,
             shared: Arc::new(Shared::new()),
         }
     }
@@ -123,6 +126,13 @@ impl ClientBuilder {
     /// How many pushes may wait in each subscription made from here on. 1024 by default, at least 1.
     pub const fn push_queue(mut self, len: usize) -> Self {
         self.push_queue = len;
+        self
+    }
+
+    /// How many bytes are read at once; each connection keeps as many. 16 KiB by default, at least 1: fewer are for programs with
+    /// thousands of clients.
+    pub const fn read_buffer(mut self, len: usize) -> Self {
+        self.read_len = len;
         self
     }
 
@@ -209,6 +219,7 @@ impl ClientBuilder {
             origin: self.origin.clone(),
             protocol,
             timeout: self.connect_timeout,
+            read_len: self.read_len,
         })
     }
 

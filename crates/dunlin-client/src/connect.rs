@@ -27,6 +27,8 @@ pub(crate) struct Connector {
     pub(crate) origin: Option<String>,
     pub(crate) protocol: ClientConfig,
     pub(crate) timeout: Duration,
+    /// How many bytes are read at once.
+    pub(crate) read_len: usize,
 }
 
 impl Connector {
@@ -87,7 +89,7 @@ impl Connector {
         if self.address.is_websocket {
             received = self.upgrade(&mut io).await?;
         }
-        let link = Link::new(io, self.address.is_websocket, &received);
+        let link = Link::new(io, self.address.is_websocket, &received, self.read_len);
         Connection::establish(link, self.protocol.clone()).await
     }
 

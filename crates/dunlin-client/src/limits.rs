@@ -17,8 +17,8 @@ pub(crate) const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// How long the farewell may take: long enough for a distant server to answer, short enough for an impatient user.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Bytes read at once: a few hundred small pushes.
-pub(crate) const READ_LEN: usize = 16 * 1024;
+/// Bytes read at once, unless told otherwise: a few hundred small pushes.
+pub(crate) const READ_LEN_DEFAULT: usize = 16 * 1024;
 
 /// While more than this waits to be written, no further call is taken and no ping answered.
 pub(crate) const OUTPUT_LEN_HIGH: usize = 64 * 1024;

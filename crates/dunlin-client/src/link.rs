@@ -15,7 +15,7 @@ use dunlin_wire::{ClientProtocol, Millis};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::error::ProtocolFault;
-use crate::limits::{OUTPUT_LEN_HIGH, OUTPUT_LEN_KEPT, READ_LEN};
+use crate::limits::{OUTPUT_LEN_HIGH, OUTPUT_LEN_KEPT};
 
 /// Any byte stream: TCP, TLS over TCP, or what a test brings.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -73,9 +73,9 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// A link over an open stream, of which `received` was read already.
-    pub(crate) fn new(io: Box<dyn Io>, is_websocket: bool, received: &[u8]) -> Self {
-        let mut input = vec![0; READ_LEN.max(received.len())];
+    /// A link over an open stream, of which `received` was read already. It reads at most `read_len` bytes at once.
+    pub(crate) fn new(io: Box<dyn Io>, is_websocket: bool, received: &[u8], read_len: usize) -> Self {
+        let mut input = vec![0; read_len.max(received.len()).max(1)];
         let (front, _) = input.split_at_mut(received.len());
         front.copy_from_slice(received);
         Self {

@@ -8,6 +8,7 @@
 //! - [`frame`]: what nodes say to each other.
 //! - `link`: a link between two nodes, from both ends. `net`: how nodes reach each other, over sockets or in memory.
 //! - `nano`: nodes of Go's nano as nodes of the cluster.
+//! - `outsider`: the registry as it is asked by somebody who is no node.
 //! - `port`: the one port of a node: links, the registry, Raft. `cluster`: the handle, and how it starts and ends.
 //! - [`limits`]: every bound with its reason.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
@@ -22,6 +23,7 @@ pub mod limits;
 mod link;
 mod nano;
 mod net;
+mod outsider;
 mod port;
 mod tls;
 
@@ -31,4 +33,5 @@ pub use error::{FrameError, SendError, StartError};
 pub use host::{Host, LinkHandler};
 pub use link::{Accepted, Answering, Lost, Peer};
 pub use net::{Io, Listening, MemoryNetwork, Network, TcpNetwork};
+pub use outsider::{OutsiderError, registry_over_tls};
 pub use tls::{TlsConfig, TlsError};

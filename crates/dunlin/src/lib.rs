@@ -74,7 +74,7 @@ pub use app::{
 };
 pub use cluster::{CallOptions, Cluster, NodeAnswer, TestCluster};
 pub use dunlin_cluster::core::Policy;
-pub use dunlin_cluster::{ClusterConfig, Timing, TlsConfig, VoterConfig};
+pub use dunlin_cluster::{ClusterConfig, OutsiderError, Timing, TlsConfig, VoterConfig, registry_over_tls};
 pub use dunlin_macros::{Event, service};
 pub use dunlin_registry::nodes::{NodeRecord, NodeRole, NodeState, NodeTable};
 pub use dunlin_wire::ws::{OriginPolicy, WsLimits};

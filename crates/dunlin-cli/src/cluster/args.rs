@@ -1,14 +1,17 @@
 //! The command line of what is asked of a cluster.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+
+use crate::values::time;
 
 /// Whom to ask.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct At {
     /// Cluster addresses of voters; the next one is asked when one does not answer
-    #[arg(long, global = true, value_name = "URL", value_delimiter = ',', env = "DUNLIN_AT", default_value = "http://127.0.0.1:7001", value_parser = url)]
+    #[arg(long, global = true, value_name = "URL", value_delimiter = ',', env = "DUNLIN_AT", hide_env_values = true, default_value = "http://127.0.0.1:7001", value_parser = url)]
     pub(crate) at: Vec<String>,
 
     /// How long an answer may take, such as 500ms or 5s
@@ -18,6 +21,25 @@ pub(crate) struct At {
     /// Answers as JSON, one value a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) tls: AtTls,
+}
+
+/// What is shown to nodes that talk over TLS, and what they must show. All three are needed, and only for https URLs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AtTls {
+    /// The certificate of the cluster's authority, for https URLs
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_AUTHORITY", hide_env_values = true)]
+    pub(crate) tls_authority: Option<PathBuf>,
+
+    /// A certificate of that authority to show, such as a node's
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_CERTIFICATE", hide_env_values = true)]
+    pub(crate) tls_certificate: Option<PathBuf>,
+
+    /// The private key of that certificate
+    #[arg(long, global = true, value_name = "FILE", env = "DUNLIN_TLS_KEY", hide_env_values = true)]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 /// Keys of the store that the voters keep.
@@ -82,7 +104,7 @@ pub(crate) struct Keys {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   dunlin members                              who votes, who leads
-  dunlin members add 4 http://10.0.0.4:7001   adds a voter, before it is started as one that joins
+  dunlin members add 4 http://10.0.0.4:7001   adds one that is to be started
   dunlin members remove 3                     removes one for ever")]
 pub(crate) struct MembersArgs {
     #[command(flatten)]
@@ -133,8 +155,13 @@ pub(crate) enum LeaderCommand {
 /// The nodes of a cluster.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  dunlin nodes                                 every node with its services and how it does
-  dunlin nodes --json | jq -r 'select(.state == \"draining\") | .name'")]
+  dunlin nodes           every node with its services and how it does
+  dunlin nodes --json | jq -r 'select(.state == \"draining\") | .name'
+
+Of a cluster with TLS, the flags or the environment name the files:
+  export DUNLIN_TLS_AUTHORITY=ca.pem
+  export DUNLIN_TLS_CERTIFICATE=node.pem DUNLIN_TLS_KEY=node.key
+  dunlin nodes --at https://10.0.0.1:7001")]
 pub(crate) struct NodesArgs {
     #[command(flatten)]
     pub(crate) at: At,
@@ -143,7 +170,10 @@ pub(crate) struct NodesArgs {
 /// A node that is to stop.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  dunlin drain gate-1   nothing new comes to it, what runs is finished, its clients go to other gates, and it ends")]
+  dunlin drain gate-1
+
+Nothing new comes to it, what runs is finished, its clients go to other gates,
+and it ends.")]
 pub(crate) struct DrainArgs {
     #[command(flatten)]
     pub(crate) at: At,
@@ -156,15 +186,4 @@ fn url(text: &str) -> Result<String, String> {
         .iter()
         .any(|scheme| text.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
     if is_url { Ok(text.to_owned()) } else { Err("write a URL, such as http://10.0.0.1:7001".to_owned()) }
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    let example = || "write a time such as 500ms or 5s".to_owned();
-    let (number, ms) = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
-        (Some(number), _) => (number, 1),
-        (None, Some(number)) => (number, 1_000),
-        (None, None) => return Err(example()),
-    };
-    let number: u64 = number.parse().map_err(|_| example())?;
-    Ok(Duration::from_millis(number.saturating_mul(ms)))
 }

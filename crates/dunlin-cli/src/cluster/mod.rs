@@ -1,20 +1,23 @@
 //! What can be asked of a cluster that runs: its nodes, its voters, its key-value store.
 //!
-//! `args.rs` is the command line, `kv.rs` keys, `members.rs` voters and nodes. Standard output has what was asked for and nothing else, as lines for people or as
+//! `args.rs` is the command line, `reach.rs` how voters are reached, `kv.rs` keys, `members.rs` voters and nodes. Standard output has what was asked for and nothing else, as lines for people or as
 //! JSON, one value a line.
 
 mod args;
 mod kv;
 mod members;
+mod reach;
 
 use std::io::{Write, stdout};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result, anyhow};
+use dunlin_registry::RegistryError;
 use dunlin_registry::grpc::RemoteRegistry;
 
 use self::args::At;
 pub(crate) use self::args::{DrainArgs, KvArgs, LeaderArgs, MembersArgs, NodesArgs};
+use self::reach::registry;
 
 /// What `kv get` ends with when there is no such key.
 const NOT_FOUND: u8 = 3;
@@ -28,20 +31,45 @@ pub(crate) enum Question {
     Nodes(NodesArgs),
 }
 
-/// Asks it, and prints the answer.
-pub(crate) async fn run(question: Question) -> Result<ExitCode> {
-    match question {
-        Question::Drain(args) => members::drain(&registry(&args.at)?, &args).await,
-        Question::Kv(args) => kv::run(&registry(&args.at)?, &args, &mut stdout()).await,
-        Question::Leader(args) => members::transfer(&registry(&args.at)?, &args).await,
-        Question::Members(args) => members::members(&registry(&args.at)?, &args, &mut stdout()).await,
-        Question::Nodes(args) => members::nodes(&registry(&args.at)?, &args, &mut stdout()).await,
+impl Question {
+    fn at(&self) -> &At {
+        match self {
+            Self::Drain(args) => &args.at,
+            Self::Kv(args) => &args.at,
+            Self::Leader(args) => &args.at,
+            Self::Members(args) => &args.at,
+            Self::Nodes(args) => &args.at,
+        }
     }
 }
 
-fn registry(at: &At) -> Result<RemoteRegistry> {
-    let registry = RemoteRegistry::new(at.at.iter().map(String::as_str)).context("nobody can be asked")?;
-    Ok(registry.with_timeout(at.timeout))
+/// Asks it, and prints the answer.
+pub(crate) async fn run(question: Question) -> Result<ExitCode> {
+    let registry = registry(question.at())?;
+    let asked = ask(&registry, &question).await;
+    asked.map_err(|error| advised(error, question.at()))
+}
+
+async fn ask(registry: &RemoteRegistry, question: &Question) -> Result<ExitCode> {
+    match question {
+        Question::Drain(args) => members::drain(registry, args).await,
+        Question::Kv(args) => kv::run(registry, args, &mut stdout()).await,
+        Question::Leader(args) => members::transfer(registry, args).await,
+        Question::Members(args) => members::members(registry, args, &mut stdout()).await,
+        Question::Nodes(args) => members::nodes(registry, args, &mut stdout()).await,
+    }
+}
+
+/// The error with what can be done about it, where nobody answered.
+fn advised(error: Error, at: &At) -> Error {
+    match error.downcast_ref() {
+        Some(RegistryError::TimedOut | RegistryError::NoLeader) => anyhow!(
+            "{error:#}; asked was {} for {:?}: --at names other voters, --timeout waits longer",
+            at.at.join(", "),
+            at.timeout
+        ),
+        _ => error,
+    }
 }
 
 /// A line of the answer. Whoever closed standard output does not want to read it.

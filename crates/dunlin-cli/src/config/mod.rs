@@ -13,3 +13,4 @@ pub(crate) use self::apply::{Ready, apply, missing_services, problems};
 pub(crate) use self::keys::table;
 pub(crate) use self::sections::{AdminSection, Config, LogFormat};
 pub(crate) use self::sources::Sources;
+pub(crate) use self::units::Time;

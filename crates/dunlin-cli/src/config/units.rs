@@ -31,7 +31,7 @@ impl FromStr for Time {
     fn from_str(text: &str) -> Result<Self, String> {
         humantime::parse_duration(text)
             .map(Self)
-            .map_err(|_| format!("`{text}` is no time such as 500ms, 30s or 2m"))
+            .map_err(|_| format!("`{text}` is no time, such as 500ms or 5s"))
     }
 }
 

@@ -178,3 +178,11 @@ async fn message_over_a_limit_is_refused_unsent() {
     }
     client.request_raw("Echo.echo", vec![0; 80]).await.unwrap();
 }
+
+#[tokio::test]
+async fn answers_longer_than_the_read_buffer_arrive_whole() {
+    for len in [0, 1, 100] {
+        let client = piped(|builder| builder.read_buffer(len)).await;
+        assert_eq!(client.request_raw("Echo.echo", vec![7; 1000]).await.unwrap(), vec![7; 1000]);
+    }
+}
