@@ -53,6 +53,7 @@
 #[doc = include_str!("../../../docs/limits.md")]
 #[doc = include_str!("../../../docs/clusters.md")]
 #[doc = include_str!("../../../docs/coming-from-nano.md")]
+#[doc = include_str!("../../../docs/coming-from-pitaya.md")]
 mod pages {}
 
 // The macros name this crate by its name, inside of it too.
