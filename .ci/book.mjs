@@ -31,14 +31,22 @@ function outside(page, target) {
   return `${repository}/${kind}/main/${existsSync(file) ? file : path}`;
 }
 
+/** Whether a page has the heading that a link names. */
+function hasPlace(path, part) {
+  return !path.endsWith(".html") || readFileSync(path, "utf8").includes(`id="${decodeURI(part.slice(1))}"`);
+}
+
 const faults = [];
 for (const page of pages(root)) {
   const text = readFileSync(page, "utf8");
-  const mended = text.replace(/(href|src|srcset)="([^"#]+)(#[^"]*)?"/g, (whole, name, target, part = "") => {
+  const mended = text.replace(/(href|src|srcset)="([^"#]*)(#[^"]*)?"/g, (whole, name, target, part = "") => {
     // Addresses, and what mdBook makes from the root for its page of what is not found.
     if (/^[a-z]+:/.test(target) || target.startsWith("/")) return whole;
-    const path = resolve(dirname(page), decodeURI(target));
-    if (path.startsWith(root) && existsSync(path)) return whole;
+    const path = target === "" ? page : resolve(dirname(page), decodeURI(target));
+    if (path.startsWith(root) && existsSync(path)) {
+      if (part && !hasPlace(path, part)) faults.push(`${relative(root, page)}: ${target} has no ${part}`);
+      return whole;
+    }
     const there = outside(page, decodeURI(target));
     if (there) return `${name}="${there}${part}"`;
     faults.push(`${relative(root, page)}: the link to ${target} leads nowhere`);
