@@ -52,6 +52,10 @@
 #[doc = include_str!("../../../docs/services.md")]
 #[doc = include_str!("../../../docs/limits.md")]
 #[doc = include_str!("../../../docs/clusters.md")]
+#[doc = include_str!("../../../docs/coming-from-nano.md")]
+#[doc = include_str!("../../../docs/coming-from-pitaya.md")]
+#[doc = include_str!("../../../docs/zh-CN/coming-from-nano.md")]
+#[doc = include_str!("../../../README.zh-CN.md")]
 mod pages {}
 
 // The macros name this crate by its name, inside of it too.
