@@ -145,7 +145,7 @@ pub(crate) struct VoterSection {
     pub(crate) id: u64,
     /// Where its log and snapshots are.
     pub(crate) dir: PathBuf,
-    /// Whether it joins voters that run already, after `dunlin members add`.
+    /// Whether it joins voters that run already; it asks them by itself, and goes on as one when it starts again.
     #[serde(default)]
     pub(crate) join: bool,
     /// How long a tick of Raft is; elections take ten to fourteen.

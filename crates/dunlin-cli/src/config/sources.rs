@@ -53,14 +53,18 @@ fn meant(suggestion: &Option<&str>) -> String {
 impl Sources {
     /// Reads them all.
     pub(crate) fn load(&self) -> Result<Config, ConfigError> {
-        let file = match &self.file {
+        let (text, file) = match &self.file {
             Some(path) => from_file(path)?,
-            None => Table::new(),
+            None => Default::default(),
         };
         let single = self.single();
         match with(&file, &single, None)? {
             Ok(config) => Ok(config),
             Err(error) => {
+                // What is wrong in the file by itself is told with its place.
+                if let (Some(path), Err(error)) = (&self.file, toml::from_str::<Config>(&text)) {
+                    return Err(syntax(path, &error));
+                }
                 // Whoever is wrong is the one without whom it is right.
                 let is_it = |at: &usize| matches!(with(&file, &single, Some(*at)), Ok(Ok(_)));
                 let (from, key) = match (0..single.len()).find(is_it) {
@@ -113,14 +117,15 @@ fn first_line(error: &toml::de::Error) -> String {
     format!("cannot be taken: {}", error.message().lines().next().unwrap_or_default())
 }
 
-fn from_file(path: &Path) -> Result<Table, ConfigError> {
+fn syntax(path: &Path, error: &toml::de::Error) -> ConfigError {
+    ConfigError::Syntax { path: path.to_owned(), said: error.to_string().trim_end().to_owned() }
+}
+
+/// What a file says, as text and as a table. Whether its values are what they are to be is seen with those from elsewhere, which may complete them.
+fn from_file(path: &Path) -> Result<(String, Table), ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-    let syntax = |error: toml::de::Error| ConfigError::Syntax {
-        path: path.to_owned(),
-        said: error.to_string().trim_end().to_owned(),
-    };
-    let table: Table = toml::from_str(&text).map_err(syntax)?;
+    let table: Table = toml::from_str(&text).map_err(|error| syntax(path, &error))?;
     if let Some(key) = unknown("", &table) {
         let line = line_of(&text, &key);
         let from =
@@ -128,9 +133,7 @@ fn from_file(path: &Path) -> Result<Table, ConfigError> {
         let suggestion = suggestion(&key);
         return Err(ConfigError::Unknown { from, key, suggestion });
     }
-    // With the place in the file, which the table has no more.
-    toml::from_str::<Config>(&text).map_err(syntax)?;
-    Ok(table)
+    Ok((text, table))
 }
 
 /// The first key of a table that is none.
@@ -242,6 +245,15 @@ mod tests {
         assert_eq!(config.clients.packet_body_in_max, Size(1 << 20));
         assert_eq!(config.clients.listen, ["0.0.0.0:1", "0.0.0.0:2"]);
         assert_eq!(config.cluster.voters["1"], "http://10.0.0.1:7001");
+    }
+
+    #[test]
+    fn what_a_file_leaves_open_may_come_from_the_environment() {
+        let file = file("[cluster]\nvoter = { dir = \"log\" }\n");
+        let mut sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
+        assert!(sources.load().unwrap_err().to_string().contains("missing field `id`"));
+        sources.environment = pairs(&[("DUNLIN_CLUSTER__VOTER__ID", "2")]);
+        assert_eq!(sources.load().unwrap().cluster.voter.unwrap().id, 2);
     }
 
     #[test]

@@ -72,11 +72,11 @@ async fn follow(registry: impl Registry, mut next: u64, tell: watch::Sender<Arc<
         }
         tracing::debug!(error = chain(&error), "the watch of the nodes broke off");
         sleep(PAUSE).await;
-        if matches!(error, RegistryError::Compacted(_)) {
-            match read(&registry, Consistency::Linearizable, &tell).await {
-                Ok(fresh) => next = fresh,
-                Err(error) => tracing::warn!(error = chain(&error), "the nodes could not be read anew"),
-            }
+        // What comes back may be compacted, or begin anew from an older state: its revisions say nothing of ours then. Whoever has no quorum
+        // now is watched on as it was.
+        match read(&registry, Consistency::Linearizable, &tell).await {
+            Ok(fresh) => next = fresh,
+            Err(error) => tracing::debug!(error = chain(&error), "the nodes could not be read anew"),
         }
     }
 }
@@ -103,9 +103,12 @@ async fn events(
 #[cfg(test)]
 mod tests {
     use super::super::{Announced, NodeRecord, NodeState};
+    use futures_util::future::BoxFuture;
+
     use super::*;
     use crate::memory::MemoryRegistry;
     use crate::registry::RegistryExt as _;
+    use crate::store::{Answered, Event, Operation, RangeAnswer};
 
     const TTL: Duration = Duration::from_secs(3);
 
@@ -136,6 +139,65 @@ mod tests {
         two.withdraw().await.unwrap();
         until(&nodes, NodeTable::is_empty).await;
         assert!(dead.elapsed() < TTL * 2);
+    }
+
+    /// A registry that is lost and takes the place of by an empty one.
+    #[derive(Debug, Clone)]
+    struct Replaced(watch::Sender<MemoryRegistry>);
+
+    #[derive(Debug)]
+    struct Broken(crate::Watch, watch::Receiver<MemoryRegistry>);
+
+    impl crate::WatchSource for Broken {
+        fn next_events(&mut self) -> BoxFuture<'_, Result<(Vec<Event>, u64), RegistryError>> {
+            Box::pin(async {
+                tokio::select! {
+                    event = self.0.next() => Ok((vec![event?], self.0.resume_revision())),
+                    _ = self.1.changed() => Err(RegistryError::NoLeader),
+                }
+            })
+        }
+    }
+
+    impl Registry for Replaced {
+        fn execute(&self, operation: Operation) -> BoxFuture<'_, Result<Answered, RegistryError>> {
+            let registry = self.0.borrow().clone();
+            Box::pin(async move { registry.execute(operation).await })
+        }
+
+        fn range(
+            &self,
+            range: KeyRange,
+            limit: u64,
+            consistency: Consistency,
+        ) -> BoxFuture<'_, Result<(RangeAnswer, u64), RegistryError>> {
+            let registry = self.0.borrow().clone();
+            Box::pin(async move { registry.range(range, limit, consistency).await })
+        }
+
+        fn watch(&self, range: KeyRange, from: u64) -> BoxFuture<'_, Result<crate::Watch, RegistryError>> {
+            let mut replaced = self.0.subscribe();
+            let registry = replaced.borrow_and_update().clone();
+            Box::pin(async move {
+                let watch = registry.watch(range, from).await?;
+                Ok(crate::Watch::new(Box::new(Broken(watch, replaced)), from))
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_registry_that_begins_anew_from_nothing_is_followed_as_it_is_then() {
+        let registry = Replaced(watch::Sender::new(MemoryRegistry::new()));
+        let nodes = Nodes::watch(registry.clone()).await.unwrap();
+        for _ in 0..50 {
+            registry.put("busy", "", 0).await.unwrap();
+        }
+        let _one = Announced::announce(registry.clone(), record(1), TTL).await.unwrap();
+        until(&nodes, |table| table.len() == 1).await;
+        registry.0.send_replace(MemoryRegistry::new());
+        let _two = Announced::announce(registry.clone(), record(2), TTL).await.unwrap();
+        until(&nodes, |table| table.get(2).is_some()).await;
+        until(&nodes, |table| table.get(1).is_some()).await;
     }
 
     #[tokio::test(start_paused = true)]
