@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dunlin_wire::ws::{OriginPolicy, WsLimits};
 
-use crate::edge::AcceptLimits;
+use crate::edge::{AcceptLimits, FloodLimit};
 use crate::session::SendQueue;
 
 /// Limits and times of the gate. Change what you need with [`App::configure`](crate::App::configure).
@@ -51,6 +51,11 @@ pub struct GateConfig {
     pub compress_from: Option<usize>,
     /// Messages of one session that may be started or waiting; beyond it the client is not read. Default 128.
     pub unanswered_max: u16,
+    /// Messages taken from one connection in a second, its heartbeats and pings included. Over it the connection is not
+    /// read until it may speak again, and closed when that went on for ten seconds. Default 1,000; `None` is no limit.
+    pub messages_per_second_max: Option<u32>,
+    /// Messages that one connection may send at once before that. Default 2,000.
+    pub messages_burst_max: u32,
     /// What may wait to be written to one client.
     pub send_queue: SendQueue,
     /// The only path WebSockets are taken at. Default `None`, every path.
@@ -85,6 +90,8 @@ impl Default for GateConfig {
             inflated_len_max: dunlin_wire::INFLATED_LEN_MAX_DEFAULT,
             compress_from: None,
             unanswered_max: 128,
+            messages_per_second_max: Some(1_000),
+            messages_burst_max: 2_000,
             send_queue: SendQueue::default(),
             websocket_path: None,
             origin: OriginPolicy::SameHost,
@@ -128,6 +135,7 @@ pub(crate) struct Gate {
     pub(crate) inflated_len_max: usize,
     pub(crate) compress_from: Option<usize>,
     pub(crate) unanswered_max: u16,
+    pub(crate) flood: FloodLimit,
     pub(crate) send_queue: SendQueue,
     pub(crate) websocket_path: Option<String>,
     pub(crate) origin: OriginPolicy,
@@ -149,6 +157,7 @@ impl Gate {
             inflated_len_max: config.inflated_len_max,
             compress_from: config.compress_from,
             unanswered_max: config.unanswered_max.max(1),
+            flood: FloodLimit::new(config.messages_per_second_max, config.messages_burst_max),
             send_queue: config.send_queue,
             websocket_path: config.websocket_path.clone(),
             origin: config.origin.clone(),

@@ -19,6 +19,7 @@ mod socket;
 mod turn;
 mod wheel;
 
+pub(crate) use agent::FloodLimit;
 pub(crate) use calls::{Outcome, awaited};
 pub(crate) use inbox::Inbox;
 pub(crate) use key::SlotKey;
