@@ -178,7 +178,10 @@ impl Agent {
 
     /// Whether another message may be taken, from what is left over or from the socket.
     fn could_take(&self, app: &Shared) -> bool {
-        self.unanswered < app.gate.unanswered_max && !self.is_draining && !self.is_paused && !self.is_queue_full()
+        self.unanswered < app.gate.unanswered_max
+            && !self.is_draining
+            && !self.is_paused
+            && !self.is_queue_full()
     }
 
     /// Takes what the socket brought. `input` is unmasked in place.

@@ -14,7 +14,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct AcceptLimits {
     pub(crate) connections_max: Option<usize>,
     pub(crate) connections_per_address_max: Option<u32>,
+    pub(crate) connections_per_private_address_max: Option<u32>,
     pub(crate) accepts_per_second_max: Option<u32>,
+}
+
+impl AcceptLimits {
+    /// How many connections one address may have. An address of this machine or of a private network is a proxy's or a
+    /// colleague's: from outside nobody comes from one.
+    fn of_address(&self, from: IpAddr) -> Option<u32> {
+        let is_private = match from.to_canonical() {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        };
+        if is_private { self.connections_per_private_address_max } else { self.connections_per_address_max }
+    }
 }
 
 /// Decides on each new connection.
@@ -92,7 +105,7 @@ impl AcceptGate {
         if self.limits.connections_max.is_some_and(|max| open >= max) {
             return None;
         }
-        let Some(max) = self.limits.connections_per_address_max else { return Some(permit) };
+        let Some(max) = self.limits.of_address(from) else { return Some(permit) };
         let address = address_key(from);
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = by_address.entry(address).or_default();
@@ -147,7 +160,7 @@ mod tests {
     use super::*;
 
     fn address(last: u8) -> IpAddr {
-        IpAddr::from([10, 0, 0, last])
+        IpAddr::from([203, 0, 113, last])
     }
 
     #[test]
@@ -171,6 +184,21 @@ mod tests {
         drop(first);
         assert!(gate.admit(address(1), 0).is_some());
         assert!(gate.by_address.lock().unwrap().is_empty(), "addresses without connections are forgotten");
+    }
+
+    #[test]
+    fn addresses_of_this_machine_and_of_private_networks_have_a_limit_of_their_own() {
+        let limits = AcceptLimits { connections_per_address_max: Some(1), ..AcceptLimits::default() };
+        let private =
+            ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "::ffff:10.1.2.3", "fd00::1", "fe80::1"];
+        for from in private.map(|from| from.parse::<IpAddr>().unwrap()) {
+            assert_eq!(limits.of_address(from), None, "{from}");
+            let limits = AcceptLimits { connections_per_private_address_max: Some(2), ..limits };
+            assert_eq!(limits.of_address(from), Some(2), "{from}");
+        }
+        for from in ["203.0.113.7", "100.64.0.1", "2001:db8::1", "::ffff:8.8.8.8"] {
+            assert_eq!(limits.of_address(from.parse().unwrap()), Some(1), "{from}");
+        }
     }
 
     #[test]
