@@ -13,6 +13,7 @@
 mod cli;
 mod cluster;
 mod demo;
+pub mod logs;
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
@@ -20,7 +21,6 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Parser;
 use dunlin::App;
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Cli, Command, DemoArgs};
 use crate::cluster::Question;
@@ -32,7 +32,11 @@ pub fn run(app: App) -> ExitCode {
     // Nothing serves it yet.
     drop(app);
     let command = Cli::parse().command;
-    write_logs();
+    let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    if let Err(error) = logs::init(logs::Format::Human, &level) {
+        writeln!(stderr(), "error: {error}").ok();
+        return ExitCode::FAILURE;
+    }
     let done = match command {
         Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),
         Command::Drain(args) => ask(Question::Drain(args)),
@@ -49,16 +53,6 @@ pub fn run(app: App) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Logs go to stderr, so that stdout has what was asked for and nothing else.
-fn write_logs() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(stderr().is_terminal())
-        .with_writer(stderr)
-        .init();
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
