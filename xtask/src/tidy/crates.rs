@@ -10,7 +10,7 @@ use super::Finding;
 mod tests;
 
 /// The arrows of the workspace. A crate that is not named here may not exist.
-const ARROWS: [Arrows; 15] = [
+const ARROWS: [Arrows; 16] = [
     Arrows::of("dunlin-wire", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
     Arrows::of("dunlin-http", &[], &[]),
@@ -26,6 +26,7 @@ const ARROWS: [Arrows; 15] = [
         &["dunlin-cluster", "dunlin-macros", "dunlin-poll", "dunlin-registry", "dunlin-wire"],
         &["dunlin-client"],
     ),
+    Arrows::of("dunlin-jwt", &["dunlin"], &[]),
     Arrows::of("dunlin-cli", &["dunlin", "dunlin-client", "dunlin-registry"], &[]),
     Arrows::of(
         "dunlin-bench",
