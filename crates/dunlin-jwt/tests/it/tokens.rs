@@ -147,7 +147,7 @@ async fn place_and_claim_are_where_they_are_said_to_be() {
 #[test]
 fn a_token_and_a_key_are_in_no_text_and_in_no_log() {
     let log = Arc::new(Mutex::new(Vec::new()));
-    let (writer, written) = (log.clone(), log.clone());
+    let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || Page(writer.clone()))
@@ -166,7 +166,7 @@ fn a_token_and_a_key_are_in_no_text_and_in_no_log() {
             (good, bad)
         })
     });
-    let log = String::from_utf8(written.lock().unwrap().clone()).unwrap();
+    let log = String::from_utf8(log.lock().unwrap().clone()).unwrap();
     assert!(log.contains("said") && log.contains("dunlin"), "{log}");
     for token in [good, bad] {
         for part in token.split('.') {
