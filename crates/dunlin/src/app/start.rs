@@ -16,8 +16,8 @@ use super::node::{Node, NodeParts};
 use super::{ShardStats, Shared, Stats};
 use crate::cluster::{ClusterHost, offer};
 use crate::edge::{
-    AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Shard, ShardHandle,
-    SocketNet, TlsAcceptor, TlsError, bind_shards,
+    AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Proxies, Shard,
+    ShardHandle, SocketNet, TlsAcceptor, TlsError, bind_shards,
 };
 use crate::group::Groups;
 use crate::service::{BuildError, Lifecycle, Router, StartError as ServiceError};
@@ -50,6 +50,12 @@ pub enum StartError {
         /// What the system said.
         #[source]
         source: Arc<io::Error>,
+    },
+    /// A proxy's address is none.
+    #[error("`{range}` is no address and no network of proxies")]
+    ProxyRange {
+        /// What was said instead.
+        range: String,
     },
     /// TLS files are missing or wrong.
     #[error("TLS cannot be served")]
@@ -202,11 +208,18 @@ fn bind_all(listens: &[Listen], shard_count: usize) -> Result<Bound, StartError>
             Some(files) => Some(Arc::new(TlsAcceptor::load(files.clone()).map_err(Arc::new)?)),
         };
         acceptors.extend(tls.clone());
+        let proxies = match &*listen.proxies {
+            [] => None,
+            ranges => {
+                let proxies = Proxies::parse(ranges).map_err(|range| StartError::ProxyRange { range })?;
+                Some(Arc::new(proxies))
+            }
+        };
         let bind_error = |source| StartError::Bind { addr: listen.addr.clone(), source: Arc::new(source) };
         let (sockets, addr) = bind_shards(&listen.addr, shard_count).map_err(bind_error)?;
         addrs.push(addr);
         for (shard, socket) in bound.iter_mut().zip(sockets) {
-            shard.push(BoundListener { socket, tls: tls.clone() });
+            shard.push(BoundListener { socket, tls: tls.clone(), proxies: proxies.clone() });
         }
     }
     Ok((bound, addrs, acceptors))
