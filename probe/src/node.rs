@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use dunlin::{App, CloseReason, ClusterConfig, Node, VoterConfig};
+use dunlin::{App, CloseReason, ClusterConfig, GateConfig, Node, VoterConfig};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -87,11 +87,12 @@ fn app(arguments: &NodeArguments, gate_lost: &Arc<AtomicU64>) -> App {
         config = config.voter(VoterConfig::new(id, dir));
     }
     let lost = gate_lost.clone();
-    let mut app = App::new().cluster(config).on_closed(move |_, reason| {
-        if *reason == CloseReason::GateLost {
-            lost.fetch_add(1, Ordering::Relaxed);
-        }
-    });
+    let mut app =
+        App::new().cluster(config).configure(GateConfig::trust_clients).on_closed(move |_, reason| {
+            if *reason == CloseReason::GateLost {
+                lost.fetch_add(1, Ordering::Relaxed);
+            }
+        });
     if arguments.backend {
         app = app.service(Probe::new(&arguments.name));
     }

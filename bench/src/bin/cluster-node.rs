@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use dunlin::{App, ClusterConfig, VoterConfig};
+use dunlin::{App, ClusterConfig, GateConfig, VoterConfig};
 use dunlin_bench::handlers::with_handlers;
 use dunlin_bench::serve;
 use tokio::runtime::Builder;
@@ -62,7 +62,10 @@ async fn run(arguments: Arguments) -> Result<()> {
     if let Some((id, _)) = (1..).zip(&voters).find(|(_, voter)| **voter == addr) {
         config = config.voter(VoterConfig::new(id, dir));
     }
-    let mut app = App::new().cluster(config).configure(|gate| gate.shards = shards);
+    let mut app = App::new()
+        .cluster(config)
+        .configure(GateConfig::trust_clients)
+        .configure(|gate| gate.shards = shards);
     if role == Role::Backend {
         app = with_handlers(app);
     }

@@ -34,15 +34,19 @@ use dunlin::App;
 use crate::cli::{Cli, Command, DemoArgs};
 use crate::client::ClientArgs;
 use crate::cluster::Question;
-use crate::config::LogFormat;
 use crate::demo::{Banner, Demo};
 
 /// Does what the command line asks for, with this application where one is to be served. It returns when that is done.
 #[must_use]
 pub fn run(app: App) -> ExitCode {
     let command = Cli::parse().command;
-    if !matches!(command, Command::Serve(_)) {
-        logs::init(LogFormat::Human, "warn");
+    // A node logs as its settings say.
+    let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    if !matches!(command, Command::Serve(_))
+        && let Err(error) = logs::init(logs::Format::Human, &level, None)
+    {
+        writeln!(stderr(), "error: {:#}", anyhow::Error::from(error)).ok();
+        return ExitCode::FAILURE;
     }
     let done = match command {
         Command::CheckConfig(args) => serve::check(&args, &app),

@@ -88,6 +88,10 @@ impl Cluster {
             routes.add_service(grpc::service(voter.registry()));
         }
         let raft = voter.as_ref().map(|voter| voter.transport().clone());
+        if let Some(tls) = tls.clone() {
+            let stop = stop.clone();
+            tasks.spawn(async move { stop.run_until_cancelled(tls.follow_files()).await });
+        }
         let port = Port { routes: routes.routes(), raft, tls, stop: stop.clone(), tasks: tasks.clone() };
         tasks.spawn(port.serve(listening));
 

@@ -9,6 +9,7 @@
 //! - `link`: a link between two nodes, from both ends. `net`: how nodes reach each other, over sockets or in memory.
 //! - `nano`: nodes of Go's nano as nodes of the cluster.
 //! - `outsider`: the registry as it is asked by somebody who is no node.
+//! - [`files`]: what is read from files and again when they changed. `tls`: what makes connections secret.
 //! - `port`: the one port of a node: links, the registry, Raft. `cluster`: the handle, and how it starts and ends.
 //! - [`limits`]: every bound with its reason.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::string_slice))]
@@ -17,6 +18,7 @@ mod cluster;
 mod config;
 pub mod core;
 mod error;
+pub mod files;
 pub mod frame;
 mod host;
 pub mod limits;

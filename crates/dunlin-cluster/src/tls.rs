@@ -14,13 +14,16 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::files::{FromFiles, LOOK_INTERVAL};
 use crate::limits::HELLO_TIMEOUT;
+use crate::link::chain;
 use crate::net::Io;
 
-/// Where a node's certificate is, and that of the authority of all nodes. PEM files, read when the node starts.
+/// Where a node's certificate is, and that of the authority of all nodes. PEM files, read again when they changed. For a new
+/// authority, let the file have both certificates until all nodes have theirs of the new one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsConfig {
-    /// The authority's certificate.
+    /// The authority's certificate, or those of several.
     pub authority: PathBuf,
     /// The node's certificate chain, its own first.
     pub certificate: PathBuf,
@@ -75,13 +78,24 @@ pub enum TlsError {
     Authority(#[from] rustls::server::VerifierBuilderError),
 }
 
-/// What makes connections of a node secret, in both directions.
+/// What makes connections of a node secret, in both directions. Its files are read again when they changed: connections that
+/// begin from then on use what is in them, those that live stay.
 #[derive(Clone)]
 pub(crate) struct Tls {
-    connector: TlsConnector,
-    acceptor: TlsAcceptor,
+    config: Arc<TlsConfig>,
+    current: Arc<FromFiles<Configs>>,
     name: ServerName<'static>,
     raft: PeerTls,
+}
+
+/// What connections begin with.
+struct Configs {
+    /// For links and the registry, which speak HTTP/2.
+    connector: TlsConnector,
+    acceptor: TlsAcceptor,
+    /// For Raft, which speaks HTTP/1.1 and asks for no other.
+    raft: Arc<ClientConfig>,
+    server: Arc<ServerConfig>,
 }
 
 impl Tls {
@@ -91,6 +105,65 @@ impl Tls {
     ///
     /// [`TlsError`].
     pub(crate) fn load(config: &TlsConfig) -> Result<Self, TlsError> {
+        let name = ServerName::try_from(config.name.clone())
+            .map_err(|_| TlsError::Name { name: config.name.clone() })?;
+        let paths = vec![config.authority.clone(), config.certificate.clone(), config.key.clone()];
+        let current = FromFiles::read(paths, || Configs::read(config))?;
+        let (member, configs) = (config.name.clone(), current.get());
+        let raft = PeerTls::new(configs.raft.clone(), configs.server.clone(), move |_| member.clone());
+        Ok(Self { config: Arc::new(config.clone()), current: Arc::new(current), name, raft })
+    }
+
+    /// Reads the files again.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`]; then all stays as it was.
+    fn reload(&self) -> Result<(), TlsError> {
+        self.current.read_again(|| Configs::read(&self.config))?;
+        let configs = self.current.get();
+        self.raft.replace(configs.raft.clone(), configs.server.clone());
+        Ok(())
+    }
+
+    /// Looks now and then whether the files have changed, and reads them again if so.
+    pub(crate) async fn follow_files(self) {
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            if !self.current.is_stale() {
+                continue;
+            }
+            match self.reload() {
+                Ok(()) => tracing::info!("certificate files of the node changed and were read again"),
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::error!(
+                        error,
+                        "changed certificate files of the node cannot be used; the old ones stay"
+                    );
+                }
+            }
+        }
+    }
+
+    /// What Raft's transport needs of it.
+    pub(crate) fn raft(&self) -> PeerTls {
+        self.raft.clone()
+    }
+
+    pub(crate) async fn connect(&self, io: Box<dyn Io>) -> io::Result<Box<dyn Io>> {
+        let connecting = self.current.get().connector.connect(self.name.clone(), io);
+        Ok(Box::new(timeout(HELLO_TIMEOUT, connecting).await??))
+    }
+
+    pub(crate) async fn accept(&self, io: Box<dyn Io>) -> io::Result<Box<dyn Io>> {
+        let accepting = self.current.get().acceptor.accept(io);
+        Ok(Box::new(timeout(HELLO_TIMEOUT, accepting).await??))
+    }
+}
+
+impl Configs {
+    fn read(config: &TlsConfig) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in certificates("the authority's certificate", &config.authority)? {
             roots.add(certificate)?;
@@ -113,29 +186,10 @@ impl Tls {
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)?;
         server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        let server = Arc::new(server);
-        let name = ServerName::try_from(config.name.clone())
-            .map_err(|_| TlsError::Name { name: config.name.clone() })?;
-        let member = config.name.clone();
-        // Raft speaks HTTP/1.1, so it asks for no other.
-        let raft = PeerTls::new(Arc::new(client.clone()), server.clone(), move |_| member.clone());
+        let (raft, server) = (Arc::new(client.clone()), Arc::new(server));
         let mut link = client;
         link.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self { connector: Arc::new(link).into(), acceptor: server.into(), name, raft })
-    }
-
-    /// What Raft's transport needs of it.
-    pub(crate) fn raft(&self) -> PeerTls {
-        self.raft.clone()
-    }
-
-    pub(crate) async fn connect(&self, io: Box<dyn Io>) -> io::Result<Box<dyn Io>> {
-        let connecting = self.connector.connect(self.name.clone(), io);
-        Ok(Box::new(timeout(HELLO_TIMEOUT, connecting).await??))
-    }
-
-    pub(crate) async fn accept(&self, io: Box<dyn Io>) -> io::Result<Box<dyn Io>> {
-        Ok(Box::new(timeout(HELLO_TIMEOUT, self.acceptor.accept(io)).await??))
+        Ok(Self { connector: Arc::new(link).into(), acceptor: server.clone().into(), raft, server })
     }
 }
 
@@ -154,3 +208,6 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     }
     Ok(certificates)
 }
+
+#[cfg(test)]
+mod tests;

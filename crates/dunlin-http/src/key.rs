@@ -66,7 +66,7 @@ impl fmt::Display for Scheme {
 ///
 /// Hosts are compared without regard to case, a default port is the same as none, and user and password of a URI are
 /// no part of it. Plain requests through an HTTP proxy share the connections to that proxy, whatever their host.
-#[derive(Debug, Clone, Eq)]
+#[derive(Clone, Eq)]
 pub struct ConnKey {
     scheme: Scheme,
     authority: Authority,
@@ -154,12 +154,24 @@ impl Hash for ConnKey {
 
 impl fmt::Display for ConnKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.authority)?;
+        write!(f, "{}://{}", self.scheme, without_user(self.authority.as_str()))?;
         if let Some(proxy) = &self.proxy {
-            write!(f, " through {proxy}")?;
+            let (scheme, rest) = proxy.split_once("://").unwrap_or(("http", proxy));
+            write!(f, " through {scheme}://{}", without_user(rest))?;
         }
         Ok(())
     }
+}
+
+/// Keys end up in logs and traces, and a proxy's URI may have a password.
+impl fmt::Debug for ConnKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnKey({self})")
+    }
+}
+
+fn without_user(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 /// Without user, password and default port. The usual authority is taken as it is.
@@ -252,10 +264,16 @@ mod tests {
 
     #[test]
     fn the_text_of_a_key_names_scheme_host_and_proxy_and_no_password() {
-        let key = key("https://ann:secret@example.com:8443/");
-        assert_eq!(key.to_string(), "https://example.com:8443");
-        let through = key.through(&"http://proxy:3128".parse().unwrap(), false);
+        let named = key("https://ann:secret@example.com:8443/");
+        assert_eq!(named.to_string(), "https://example.com:8443");
+        let through = named.through(&"http://proxy:3128".parse().unwrap(), false);
         assert_eq!(through.to_string(), "https://example.com:8443 through http://proxy:3128/");
+        let proxy = "http://ann:secret@proxy:3128".parse().unwrap();
+        for is_shared in [true, false] {
+            let key = key("http://a/").through(&proxy, is_shared);
+            let said = format!("{key} {key:?}");
+            assert!(!said.contains("secret") && said.contains("through http://proxy:3128"), "{said}");
+        }
     }
 
     #[test]

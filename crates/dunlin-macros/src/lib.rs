@@ -44,6 +44,7 @@ use proc_macro::TokenStream;
 /// | `(name = "Join")` on either | the part of the route after the last dot |
 /// | `(concurrent)` on either | calls of one session may run at the same time |
 /// | `(idempotent)` on either | a call whose node is lost before it has answered is tried once more, with another node |
+/// | `(internal)` on either | only nodes of the cluster may call it; to clients it is a route that nobody serves |
 /// | `#[every("50ms")]` | runs in that rhythm (`ms`, `s`, `m`, `h`) while the application does |
 /// | `#[init]`, `#[after_init]` | run when the application starts, in the order of its services |
 /// | `#[before_shutdown]`, `#[shutdown]` | run when it stops, in reverse order |

@@ -12,6 +12,7 @@
 //! - [`handshake`], [`kick`]: the JSON bodies of the other packets.
 //! - [`server`], [`client`]: the two ends of one connection as state machines.
 //! - [`text`], [`compress`], [`dictionary`]: what old clients need to be understood and answered.
+//! - [`proxy`]: what a proxy says of a connection before its first byte.
 //! - [`ws`]: RFC 6455 framing and the HTTP upgrade, for connections that come from a browser.
 //!
 //! Invariants: input from the peer never panics and nothing is allocated for a length before that length
@@ -28,6 +29,7 @@ pub mod kick;
 pub mod limits;
 pub mod message;
 pub mod packet;
+pub mod proxy;
 pub mod server;
 pub mod text;
 pub mod time;
@@ -53,6 +55,7 @@ pub use packet::{
     ACK_PACKET, HEARTBEAT_PACKET, Packet, PacketDecoder, PacketError, PacketKind, encode_packet,
     packet_header,
 };
+pub use proxy::{PROXY_HEADER_LEN_MAX, ProxyDecoder, ProxyError, ProxyHeader};
 pub use server::{Liveness, ProtocolError, ServerEvent, ServerProtocol, ServerState};
 pub use text::{TextError, escape_non_bmp, fold_cesu8};
 pub use time::Millis;

@@ -76,7 +76,11 @@ impl Room {
 
 /// Starts one application on a port that the kernel picks, and says where it is.
 async fn start(name: &str, app: App) -> std::result::Result<Node, StartError> {
-    let app = app.configure(|gate| gate.heartbeat_interval = Duration::from_secs(1));
+    let app = app.configure(|gate| {
+        gate.heartbeat_interval = Duration::from_secs(1);
+        // Test suites of other people send as fast as they can.
+        gate.trust_clients();
+    });
     let node = app.service(Room).listen("127.0.0.1:0").start().await?;
     for addr in node.addrs() {
         // Whoever started this process reads the line, or is gone and ends it by its standard input.

@@ -63,6 +63,8 @@ fn serve_with_few_descriptors() {
     runtime.block_on(async {
         let app = App::new().configure(|gate| {
             gate.shards = 1;
+            // Else connections would be turned away before descriptors run out.
+            gate.connections_max = Some(1000);
             gate.handshake_timeout = Duration::from_secs(60);
             gate.linger = Duration::from_millis(50);
         });

@@ -30,6 +30,7 @@ fn mib(bytes: i64) -> f64 {
 
 async fn serve(app: App) -> (Node, SocketAddr) {
     let app = app.configure(|gate| {
+        gate.trust_clients();
         gate.shards = 2;
         gate.linger = Duration::from_millis(50);
     });

@@ -10,7 +10,7 @@ use super::Finding;
 mod tests;
 
 /// The arrows of the workspace. A crate that is not named here may not exist.
-const ARROWS: [Arrows; 16] = [
+const ARROWS: [Arrows; 17] = [
     Arrows::of("dunlin-wire", &[], &[]),
     Arrows::of("dunlin-poll", &[], &[]),
     Arrows::of("dunlin-http", &[], &[]),
@@ -27,7 +27,12 @@ const ARROWS: [Arrows; 16] = [
         &["dunlin-client"],
     ),
     Arrows::of("dunlin-admin", &["dunlin", "dunlin-http", "dunlin-registry"], &["dunlin-client"]),
-    Arrows::of("dunlin-cli", &["dunlin", "dunlin-admin", "dunlin-client", "dunlin-registry"], &[]),
+    Arrows::of(
+        "dunlin-cli",
+        &["dunlin", "dunlin-admin", "dunlin-client", "dunlin-jwt", "dunlin-registry"],
+        &[],
+    ),
+    Arrows::of("dunlin-jwt", &["dunlin"], &[]),
     Arrows::of(
         "dunlin-bench",
         &[

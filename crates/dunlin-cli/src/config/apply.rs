@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 use std::path::Path;
 use std::time::Duration;
 
-use dunlin::service::{MeterLayer, RateLimit};
+use dunlin::service::{MeterLayer, RateLimit, TraceLayer};
 use dunlin::{
     App, ClusterConfig, GateConfig, Listen, OriginPolicy, SendQueue, Timing, TlsConfig, TlsFiles, VoterConfig,
 };
@@ -13,6 +13,7 @@ use dunlin_admin::{AdminConfig, Token};
 use tracing_subscriber::EnvFilter;
 
 use super::sections::{AdminSection, ClientsSection, ClusterSection, Config, WhenFull};
+use super::tokens;
 
 /// What `admin.listen` is when there is to be no port.
 const OFF: &str = "off";
@@ -68,10 +69,14 @@ impl AdminSection {
 }
 
 /// Makes an application ready. What [`problems`] finds is not looked for again.
-pub(crate) fn apply(config: &Config, app: App) -> Ready {
+///
+/// # Errors
+///
+/// When the keys of tokens cannot be read.
+pub(crate) fn apply(config: &Config, app: App) -> anyhow::Result<Ready> {
     let name = config.name();
     let limit = RateLimit::per_session(1, Duration::from_secs(1));
-    limit.set_calls(config.clients.calls_per_second_max);
+    limit.set_calls(config.clients.calls_per_second_max.0);
     let app = match &config.node.services {
         Some(services) => app.only(services.iter().map(String::as_str)),
         None => app,
@@ -84,13 +89,20 @@ pub(crate) fn apply(config: &Config, app: App) -> Ready {
         set_gate(&config.clients, gate);
     });
     for addr in &config.clients.listen {
-        app = app.listen(match &config.clients.tls {
+        let listen = match &config.clients.tls {
             Some(tls) => Listen::tls(addr, TlsFiles::new(&tls.certificate, &tls.key)),
             None => Listen::plain(addr),
-        });
+        };
+        app = app.listen(listen.proxy_protocol(&config.clients.proxies));
+    }
+    if let Some(jwt) = &config.clients.jwt {
+        app = tokens::check(app, jwt)?;
+    }
+    if config.log.traces.is_some() {
+        app = app.layer(TraceLayer);
     }
     let cluster = config.cluster.listen.as_deref().map(|listen| cluster(&name, listen, &config.cluster));
-    Ready { app, name, cluster, limit }
+    Ok(Ready { app, name, cluster, limit })
 }
 
 fn set_gate(clients: &ClientsSection, gate: &mut GateConfig) {
@@ -122,8 +134,11 @@ fn set_gate(clients: &ClientsSection, gate: &mut GateConfig) {
         origins => OriginPolicy::List(origins.to_vec()),
     };
     gate.connections_max = clients.connections_max;
-    gate.connections_per_address_max = clients.connections_per_address_max;
-    gate.accepts_per_second_max = clients.accepts_per_second_max;
+    gate.connections_per_address_max = clients.connections_per_address_max.0;
+    gate.connections_per_private_address_max = clients.connections_per_private_address_max.0;
+    gate.accepts_per_second_max = clients.accepts_per_second_max.0;
+    gate.messages_per_second_max = clients.messages_per_second_max.0;
+    gate.messages_burst_max = clients.messages_burst_max;
 }
 
 fn cluster(name: &str, listen: &str, section: &ClusterSection) -> ClusterConfig {
@@ -188,6 +203,12 @@ pub(crate) fn problems(config: &Config) -> Vec<Problem> {
     }
     if clients.heartbeat_interval.0 < Duration::from_secs(1) {
         found.add("clients.heartbeat_interval", "is less than a second, which clients cannot be told");
+    }
+    if let Some(jwt) = &clients.jwt {
+        found.0.extend(tokens::problem(jwt));
+    }
+    if log.traces.is_some() && !cfg!(feature = "otel") {
+        found.add("log.traces", "needs a program built with `--features otel`");
     }
     found.cluster(cluster);
     found.admin(admin);

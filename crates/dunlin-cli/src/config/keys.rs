@@ -26,7 +26,7 @@ pub(super) struct Key {
 impl Key {
     /// Whether its value is text, whatever it looks like.
     pub(super) fn is_text(&self) -> bool {
-        matches!(&*self.kind, "text" | "path" | "time" | "size") || self.kind.contains('`')
+        matches!(&*self.kind, "text" | "time" | "size") || self.kind.starts_with('`')
     }
 
     /// Whether it is a table of the operator's own keys.
@@ -122,6 +122,7 @@ fn kind(schema: &Value) -> String {
     };
     match schema["format"].as_str() {
         Some(format @ ("time" | "size")) => format.to_owned(),
+        Some("limit") => "number, or `none`".to_owned(),
         _ if of_type("boolean") => "yes or no".to_owned(),
         _ if of_type("integer") => "number".to_owned(),
         _ if of_type("array") => "list".to_owned(),

@@ -7,7 +7,8 @@ use dunlin::{ClusterConfig, GateConfig, VoterConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::units::{Size, Time};
+use super::units::{Limit, Size, Time};
+use crate::logs;
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -81,14 +82,24 @@ pub(crate) struct ClientsSection {
     pub(crate) websocket_path: Option<String>,
     /// Origins of pages that may open WebSockets, such as `https://game.example`, or `*` for all. Empty: those served by the same host.
     pub(crate) origins: Vec<String>,
-    /// Connections in total. As many as there are descriptors unless set.
+    /// Connections in total. As many as there are descriptors, less some, unless set.
     pub(crate) connections_max: Option<usize>,
-    /// Connections from one address; a /64 of IPv6 counts as one.
-    pub(crate) connections_per_address_max: Option<u32>,
+    /// Connections from one address of the internet; a /64 of IPv6 counts as one.
+    pub(crate) connections_per_address_max: Limit,
+    /// The same for one address of this machine or of a private network, where proxies are.
+    pub(crate) connections_per_private_address_max: Limit,
     /// Connections accepted in one second.
-    pub(crate) accepts_per_second_max: Option<u32>,
+    pub(crate) accepts_per_second_max: Limit,
+    /// Messages of one connection in one second; one that sends more is read no faster, and closed when it goes on for ten seconds.
+    pub(crate) messages_per_second_max: Limit,
+    /// Messages of one connection at once before that.
+    pub(crate) messages_burst_max: u32,
     /// Calls of one session in one second; beyond it requests are answered with code 429 and notifies dropped. Can be changed while the node runs.
-    pub(crate) calls_per_second_max: Option<u32>,
+    pub(crate) calls_per_second_max: Limit,
+    /// Addresses and networks of proxies, such as `10.0.0.0/8`, that say by the PROXY protocol, version 2, who their clients are. With any, nobody else is served.
+    pub(crate) proxies: Vec<String>,
+    /// Lets in only clients with a token. Needs a program built with the feature `jwt`.
+    pub(crate) jwt: Option<JwtSection>,
 }
 
 /// What happens to a push for which there is no room.
@@ -109,6 +120,29 @@ pub(crate) struct TlsSection {
     pub(crate) certificate: PathBuf,
     /// The private key.
     pub(crate) key: PathBuf,
+}
+
+/// Lets in only clients with a token, a JSON Web Token that somebody else has signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JwtSection {
+    /// The keys: a set in JSON (JWKS), a PEM file, or a folder of PEM files by their `kid`. Read again when they change.
+    pub(crate) keys: PathBuf,
+    /// Which signatures are taken, such as `ES256`. `RS256`, `ES256` and `EdDSA` unless set.
+    #[serde(default)]
+    pub(crate) algorithms: Vec<String>,
+    /// Who may have issued it. Anybody with a key unless set.
+    #[serde(default)]
+    pub(crate) issuers: Vec<String>,
+    /// For whom it is. For anybody unless set.
+    #[serde(default)]
+    pub(crate) audiences: Vec<String>,
+    /// Where in `user` of the handshake it is, such as `token` or `auth.token`. `token` unless set.
+    #[serde(default)]
+    pub(crate) token_at: Option<String>,
+    /// The claim that is the uid. `sub` unless set.
+    #[serde(default)]
+    pub(crate) uid_claim: Option<String>,
 }
 
 /// Its cluster.
@@ -212,6 +246,8 @@ pub(crate) struct LogSection {
     pub(crate) level: String,
     /// Lines for people, or JSON for machines.
     pub(crate) format: LogFormat,
+    /// Where traces go, a collector that takes OTLP over gRPC, such as `http://127.0.0.1:4317`. Needs a program built with the feature `otel`.
+    pub(crate) traces: Option<String>,
 }
 
 /// How it is written.
@@ -220,6 +256,15 @@ pub(crate) struct LogSection {
 pub(crate) enum LogFormat {
     Human,
     Json,
+}
+
+impl From<LogFormat> for logs::Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Human => Self::Human,
+            LogFormat::Json => Self::Json,
+        }
+    }
 }
 
 impl Default for NodeSection {
@@ -259,9 +304,14 @@ impl Default for ClientsSection {
             websocket_path: gate.websocket_path,
             origins: Vec::new(),
             connections_max: gate.connections_max,
-            connections_per_address_max: gate.connections_per_address_max,
-            accepts_per_second_max: gate.accepts_per_second_max,
-            calls_per_second_max: None,
+            connections_per_address_max: Limit(gate.connections_per_address_max),
+            connections_per_private_address_max: Limit(gate.connections_per_private_address_max),
+            accepts_per_second_max: Limit(gate.accepts_per_second_max),
+            messages_per_second_max: Limit(gate.messages_per_second_max),
+            messages_burst_max: gate.messages_burst_max,
+            calls_per_second_max: Limit(None),
+            proxies: Vec::new(),
+            jwt: None,
         }
     }
 }
@@ -305,6 +355,6 @@ impl Default for AdminSection {
 
 impl Default for LogSection {
     fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::Human }
+        Self { level: "info".to_owned(), format: LogFormat::Human, traces: None }
     }
 }

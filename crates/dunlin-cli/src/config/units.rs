@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserializer, Error, Visitor};
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
+
+/// What a limit is written as that is none.
+const NONE: &str = "none";
 
 /// A time, such as `500ms`, `30s` or `2m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,10 @@ pub(crate) struct Time(pub(crate) Duration);
 /// A number of bytes, such as `64KiB`, or a plain number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
+
+/// A number, or `none` for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit(pub(crate) Option<u32>);
 
 impl Size {
     /// As a length in memory. One that no memory has is the greatest there can be.
@@ -132,6 +139,58 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(limit) => serializer.serialize_u32(limit),
+            None => serializer.serialize_str(NONE),
+        }
+    }
+}
+
+impl JsonSchema for Limit {
+    fn schema_name() -> Cow<'static, str> {
+        "limit".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["integer", "string"], "format": "limit" })
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Limit;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number from 1 on, or \"none\" for no limit")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Limit, E> {
+                if text == NONE {
+                    Ok(Limit(None))
+                } else {
+                    Err(E::invalid_value(Unexpected::Str(text), &self))
+                }
+            }
+
+            fn visit_i64<E: Error>(self, limit: i64) -> Result<Limit, E> {
+                let found = u32::try_from(limit).ok().filter(|limit| *limit > 0);
+                found
+                    .map(|limit| Limit(Some(limit)))
+                    .ok_or_else(|| E::invalid_value(Unexpected::Signed(limit), &self))
+            }
+        }
+        deserializer.deserialize_any(Number)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,6 +205,23 @@ mod tests {
             let size: Size = text.parse().unwrap();
             assert_eq!(size.0, bytes);
             assert_eq!(size.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_limit_is_a_number_or_none_and_never_nothing() {
+        #[derive(Debug, Serialize, Deserialize)]
+        struct Section {
+            limit: Limit,
+        }
+        for (text, limit) in [("limit = 5\n", Some(5)), ("limit = \"none\"\n", None)] {
+            let section: Section = toml::from_str(text).unwrap();
+            assert_eq!(section.limit.0, limit);
+            assert_eq!(toml::to_string(&section).unwrap(), text);
+        }
+        for wrong in ["limit = 0", "limit = -1", "limit = \"all\""] {
+            let error = toml::from_str::<Section>(wrong).unwrap_err();
+            assert!(error.message().contains("\"none\" for no limit"), "{error}");
         }
     }
 

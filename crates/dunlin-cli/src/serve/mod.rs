@@ -28,11 +28,15 @@ const FIRST_ECHO_TIMEOUT: Duration = Duration::from_secs(10);
 /// Serves until it is told to stop.
 pub(crate) fn run(args: &ServeArgs, app: App) -> Result<ExitCode> {
     let Some(config) = load(&args.config, &app)? else { return Ok(ExitCode::from(NOT_UNDERSTOOD)) };
-    let log = logs::init(config.log.format, &config.log.level);
+    let level = std::env::var("RUST_LOG").unwrap_or_else(|_| config.log.level.clone());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the system gives no runtime")?;
+    // What sends traces runs there too.
+    let within = runtime.enter();
+    let log = logs::init(config.log.format.into(), &level, config.log.traces.as_deref())?;
+    drop(within);
     runtime.block_on(serve(config, app, (args.config.clone(), log)))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -75,7 +79,7 @@ fn load(args: &ConfigArgs, app: &App) -> Result<Option<Config>> {
 
 async fn serve(config: Config, app: App, (args, log): (ConfigArgs, LogHandle)) -> Result<()> {
     let admin = start_admin(&config.admin, &log).await?;
-    let Ready { mut app, name, cluster, limit } = apply(&config, app);
+    let Ready { mut app, name, cluster, limit } = apply(&config, app)?;
     if let Some(mut cluster) = cluster {
         if let Some(admin) = &admin {
             label(&mut cluster, &config.admin, admin);
@@ -88,20 +92,22 @@ async fn serve(config: Config, app: App, (args, log): (ConfigArgs, LogHandle)) -
     }
     node.echo(FIRST_ECHO_TIMEOUT).await.context("the node has started and does not answer")?;
     tell_started(&name, &node, admin.as_ref());
-    let reload = Reload::new(args, config, (log, limit));
+    let reload = Reload::new(args, config, (log.clone(), limit));
     let reloading = tokio::spawn(reload.run(node.clone()));
     let served = node.run_until_signal().await;
     reloading.abort();
     if let Some(admin) = admin {
         admin.stop().await;
     }
+    log.send_rest();
     served.context("the node ended unasked")
 }
 
 async fn start_admin(section: &AdminSection, log: &LogHandle) -> Result<Option<Admin>> {
     let Some(config) = section.config()? else { return Ok(None) };
     let log = log.clone();
-    let config = config.log_level(Arc::new(move |level| log.set_level(level)));
+    let config =
+        config.log_level(Arc::new(move |level| log.set_level(level).map_err(|error| error.to_string())));
     Ok(Some(Admin::start(config).await?))
 }
 

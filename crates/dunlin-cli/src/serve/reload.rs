@@ -65,9 +65,9 @@ impl Reload {
     /// Takes what can be taken, and says whether something cannot.
     fn take(&mut self, config: &Config) {
         if let Err(error) = self.log.set_level(&config.log.level) {
-            tracing::error!(error, "the log's level stays as it was");
+            tracing::error!(%error, "the log's level stays as it was");
         }
-        self.limit.set_calls(config.clients.calls_per_second_max);
+        self.limit.set_calls(config.clients.calls_per_second_max.0);
         self.config.log.level.clone_from(&config.log.level);
         self.config.clients.calls_per_second_max = config.clients.calls_per_second_max;
         if self.config == *config {

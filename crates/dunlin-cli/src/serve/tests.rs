@@ -16,7 +16,7 @@ fn echo() -> App {
 }
 
 async fn started(config: &Config, app: App) -> Result<Node, StartError> {
-    let Ready { app, cluster, .. } = apply(config, app);
+    let Ready { app, cluster, .. } = apply(config, app).unwrap();
     match cluster {
         Some(cluster) => app.cluster(cluster).start().await,
         None => app.start().await,

@@ -113,7 +113,8 @@ fn route_statement(
     is_generic: bool,
 ) -> TokenStream {
     let kind = format_ident!("{}", if role.is_request { "Request" } else { "Notify" });
-    let (is_concurrent, is_idempotent, docs) = (role.is_concurrent, role.is_idempotent, &method.docs);
+    let CallRole { is_concurrent, is_idempotent, is_internal, .. } = role;
+    let docs = &method.docs;
     let needs = route_needs(method, role);
     let body = call_body(method, role, options, is_generic);
     let call = if method.arguments.is_empty() { quote!(call) } else { quote!(mut call) };
@@ -123,6 +124,7 @@ fn route_statement(
             kind: ::dunlin::service::RouteKind::#kind,
             is_concurrent: #is_concurrent,
             is_idempotent: #is_idempotent,
+            is_internal: #is_internal,
             docs: #docs,
             needs: #needs,
             function: || ::dunlin::service::codegen::route_fn(|#call: ::dunlin::service::Call| #body),

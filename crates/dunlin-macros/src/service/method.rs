@@ -39,6 +39,7 @@ pub(super) struct CallRole {
     pub(super) is_request: bool,
     pub(super) is_concurrent: bool,
     pub(super) is_idempotent: bool,
+    pub(super) is_internal: bool,
     pub(super) name: Option<LitStr>,
 }
 
@@ -107,9 +108,9 @@ fn role(mark: &Attribute) -> Result<Role> {
         Meta::Path(_) => CallOptions::default(),
         _ => mark.parse_args()?,
     };
-    let CallOptions { is_concurrent, is_idempotent, name } = options;
+    let CallOptions { is_concurrent, is_idempotent, is_internal, name } = options;
     let is_request = mark.path().is_ident("request");
-    Ok(Role::Call(CallRole { is_request, is_concurrent, is_idempotent, name }))
+    Ok(Role::Call(CallRole { is_request, is_concurrent, is_idempotent, is_internal, name }))
 }
 
 /// What stands in `#[request(..)]` and `#[notify(..)]`.
@@ -117,6 +118,7 @@ fn role(mark: &Attribute) -> Result<Role> {
 struct CallOptions {
     is_concurrent: bool,
     is_idempotent: bool,
+    is_internal: bool,
     name: Option<LitStr>,
 }
 
@@ -129,11 +131,14 @@ impl Parse for CallOptions {
                 options.is_concurrent = true;
             } else if option == "idempotent" {
                 options.is_idempotent = true;
+            } else if option == "internal" {
+                options.is_internal = true;
             } else if option == "name" {
                 options.name = Some(method_name(value(input, &option)?)?);
             } else {
-                let message =
-                    format!("unknown option `{option}`; a handler has `name`, `concurrent` and `idempotent`");
+                let message = format!(
+                    "unknown option `{option}`; a handler has `name`, `concurrent`, `idempotent` and `internal`"
+                );
                 return Err(Error::new(option.span(), message));
             }
             if !input.is_empty() {

@@ -1,6 +1,6 @@
 //! Who a peer is: mutual TLS, with the name in a certificate bound to the id of a member.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use dunlin_http::dial::{Connection, DialContext};
 use dunlin_http::{BoxError, Builder};
@@ -22,9 +22,15 @@ type NameOf = Arc<dyn Fn(MemberId) -> String + Send + Sync>;
 /// that [`PeerTls::new`] is told for its id, whatever address it has.
 #[derive(Clone)]
 pub struct PeerTls {
+    current: Arc<RwLock<Configs>>,
+    name_of: NameOf,
+}
+
+/// What connections begin with.
+#[derive(Clone)]
+struct Configs {
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
-    name_of: NameOf,
 }
 
 impl PeerTls {
@@ -36,14 +42,25 @@ impl PeerTls {
         server: Arc<ServerConfig>,
         name_of: impl Fn(MemberId) -> String + Send + Sync + 'static,
     ) -> Self {
-        Self { client, server, name_of: Arc::new(name_of) }
+        let current = Arc::new(RwLock::new(Configs { client, server }));
+        Self { current, name_of: Arc::new(name_of) }
+    }
+
+    /// Lets connections that begin from now on use others, here and in every clone; those that live stay. For certificates that
+    /// were renewed.
+    pub fn replace(&self, client: Arc<ClientConfig>, server: Arc<ServerConfig>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Configs { client, server };
+    }
+
+    fn current(&self) -> Configs {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Makes a client whose connections lead to this member or fail.
     pub(crate) fn apply(&self, builder: Builder, id: MemberId) -> Builder {
-        let (client, name) = (self.client.clone(), (self.name_of)(id));
+        let (tls, name) = (self.clone(), (self.name_of)(id));
         builder.dial_tls(move |cx: DialContext| {
-            let (client, name) = (client.clone(), name.clone());
+            let (client, name) = (tls.current().client, name.clone());
             async move {
                 let stream = TcpStream::connect((cx.target.host.as_str(), cx.target.port)).await?;
                 stream.set_nodelay(true)?;
@@ -60,7 +77,7 @@ impl PeerTls {
         &self,
         stream: TcpStream,
     ) -> Result<(TlsStream<TcpStream>, Identity), BoxError> {
-        let accepting = TlsAcceptor::from(self.server.clone()).accept(stream);
+        let accepting = TlsAcceptor::from(self.current().server).accept(stream);
         let stream = timeout(TLS_HANDSHAKE_TIMEOUT, accepting).await??;
         let certificates = stream.get_ref().1.peer_certificates().unwrap_or_default();
         let certificate = certificates.first().map(|certificate| certificate.clone().into_owned());

@@ -38,6 +38,11 @@ impl Authority {
 
     /// The TLS of a member that holds a certificate for `name`.
     fn tls(&self, name: &str) -> PeerTls {
+        let (client, server) = self.configs(name);
+        PeerTls::new(client, server, |id| format!("{id}.cluster.test"))
+    }
+
+    fn configs(&self, name: &str) -> (Arc<ClientConfig>, Arc<ServerConfig>) {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
@@ -56,7 +61,7 @@ impl Authority {
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain, key)
             .unwrap();
-        PeerTls::new(Arc::new(client), Arc::new(server), |id| format!("{id}.cluster.test"))
+        (Arc::new(client), Arc::new(server))
     }
 }
 
@@ -86,6 +91,21 @@ async fn a_member_cannot_speak_as_another_nor_be_taken_for_it() {
     }
     assert_eq!((liar.transport.active_peers(), two.transport.active_peers()), (0, 0));
     assert!(two.told.try_recv().is_err(), "raft heard of somebody who is not who they say");
+}
+
+#[tokio::test]
+async fn certificates_that_are_replaced_while_members_run_are_those_of_the_next_connections() {
+    let authority = Authority::new();
+    let (tls_one, tls_two) = (Authority::new().tls("1.cluster.test"), authority.tls("2.cluster.test"));
+    let one = Member::start_tls(1, tls_one.clone()).await;
+    let mut two = Member::start_tls(2, tls_two).await;
+    one.transport.add_peer(MemberId(2), [two.url.as_str()]).unwrap();
+    two.transport.add_peer(MemberId(1), [one.url.as_str()]).unwrap();
+    let (client, server) = authority.configs("1.cluster.test");
+    tls_one.replace(client, server);
+    until(|| one.transport.active_peers() == 1 && two.transport.active_peers() == 1).await;
+    one.transport.send([message(MessageType::Heartbeat)]);
+    assert_eq!(two.next_message().await, message(MessageType::Heartbeat));
 }
 
 #[tokio::test]

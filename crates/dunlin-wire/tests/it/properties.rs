@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use dunlin_wire::{
     ClientConfig, ClientProtocol, HandshakeRequest, HandshakeResponse, Liveness, MessageError, MessageHead,
-    Millis, Packet, PacketDecoder, PacketError, PacketKind, Route, RouteDictionary, ServerEvent,
-    ServerProtocol, ServerState, data_packet_len, decode_incoming, decode_message, deflate_if_smaller,
-    encode_data_frame, encode_data_packet, encode_message, encode_packet, escape_non_bmp, fold_cesu8,
-    inflate, parse_kick, ws,
+    Millis, PROXY_HEADER_LEN_MAX, Packet, PacketDecoder, PacketError, PacketKind, ProxyDecoder, ProxyHeader,
+    Route, RouteDictionary, ServerEvent, ServerProtocol, ServerState, data_packet_len, decode_incoming,
+    decode_message, deflate_if_smaller, encode_data_frame, encode_data_packet, encode_message, encode_packet,
+    escape_non_bmp, fold_cesu8, inflate, parse_kick, ws,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -331,6 +331,52 @@ proptest! {
             if let Some(deadline) = client.poll_deadline() {
                 prop_assert!(deadline > now);
             }
+        }
+    }
+
+    /// However a header is split, it says the same, and nothing behind it is taken.
+    #[test]
+    fn a_proxys_header_says_the_same_however_it_is_split(
+        ip in any::<[u8; 4]>(), port in any::<u16>(), notes in vec(any::<u8>(), 0..300),
+        rest in vec(any::<u8>(), 0..50), sizes in vec(1..40_usize, 1..60),
+    ) {
+        let mut bytes = b"\r\n\r\n\0\r\nQUIT\n\x21\x11".to_vec();
+        bytes.extend(u16::try_from(12 + notes.len()).unwrap().to_be_bytes());
+        bytes.extend(ip.iter().chain(&[10, 0, 0, 1]).chain(&port.to_be_bytes()).chain(&[0, 80]).chain(&notes));
+        let header_len = bytes.len();
+        bytes.extend(&rest);
+        let (mut decoder, mut at, mut found) = (ProxyDecoder::new(), 0, None);
+        for size in sizes.iter().cycle() {
+            prop_assert!(decoder.wanted_len() <= header_len - at);
+            let mut piece = &bytes[at..(at + size).min(bytes.len())];
+            let before = piece.len();
+            found = decoder.decode(&mut piece).unwrap();
+            at += before - piece.len();
+            if found.is_some() {
+                break;
+            }
+        }
+        prop_assert_eq!(found, Some(ProxyHeader::Client((ip, port).into())));
+        prop_assert_eq!(at, header_len);
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_of_proxys_headers_panic_or_keep_more_than_a_header(
+        bytes in vec(any::<u8>(), 0..700), begins_well in any::<bool>(), sizes in vec(1..40_usize, 1..60),
+    ) {
+        let mut stream = if begins_well { b"\r\n\r\n\0\r\nQUIT\n".to_vec() } else { Vec::new() };
+        stream.extend(bytes);
+        let (mut decoder, mut at) = (ProxyDecoder::new(), 0);
+        for size in sizes.iter().cycle() {
+            let mut piece = &stream[at..(at + size).min(stream.len())];
+            let before = piece.len();
+            let decoded = decoder.decode(&mut piece);
+            at += before - piece.len();
+            prop_assert!(at <= PROXY_HEADER_LEN_MAX);
+            if !matches!(decoded, Ok(None)) || at == stream.len() {
+                break;
+            }
+            prop_assert!(decoder.wanted_len() > 0);
         }
     }
 }

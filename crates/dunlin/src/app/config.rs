@@ -4,8 +4,13 @@ use std::time::Duration;
 
 use dunlin_wire::ws::{OriginPolicy, WsLimits};
 
-use crate::edge::AcceptLimits;
+use crate::edge::{AcceptLimits, FloodLimit};
 use crate::session::SendQueue;
+
+/// Descriptors that clients never get, an eighth of all within these bounds: the process also has links to other nodes, files
+/// and listeners, and what it cannot do without must not depend on who was first.
+const DESCRIPTORS_KEPT_MIN: u64 = 32;
+const DESCRIPTORS_KEPT_MAX: u64 = 1024;
 
 /// Limits and times of the gate. Change what you need with [`App::configure`](crate::App::configure).
 ///
@@ -51,6 +56,11 @@ pub struct GateConfig {
     pub compress_from: Option<usize>,
     /// Messages of one session that may be started or waiting; beyond it the client is not read. Default 128.
     pub unanswered_max: u16,
+    /// Messages taken from one connection in a second, its heartbeats and pings included. Over it the connection is not
+    /// read until it may speak again, and closed when that went on for ten seconds. Default 1,000; `None` is no limit.
+    pub messages_per_second_max: Option<u32>,
+    /// Messages that one connection may send at once before that. Default 2,000.
+    pub messages_burst_max: u32,
     /// What may wait to be written to one client.
     pub send_queue: SendQueue,
     /// The only path WebSockets are taken at. Default `None`, every path.
@@ -59,11 +69,14 @@ pub struct GateConfig {
     pub origin: OriginPolicy,
     /// Limits of WebSocket framing.
     pub websocket: WsLimits,
-    /// Connections in total. Default `None`: as many as there are descriptors.
+    /// Connections in total. Default `None`: as many as there are descriptors, less some for everything else.
     pub connections_max: Option<usize>,
-    /// Connections from one address; a whole /64 counts as one address in IPv6. Default `None`.
+    /// Connections from one address of the internet; a whole /64 counts as one address in IPv6. Default 1,000; `None` is no
+    /// limit.
     pub connections_per_address_max: Option<u32>,
-    /// Connections accepted in one second. Default `None`.
+    /// The same for one address of this machine or of a private network, where proxies are. Default `None`, no limit.
+    pub connections_per_private_address_max: Option<u32>,
+    /// Connections accepted in one second. Default 2,000; `None` is no limit.
     pub accepts_per_second_max: Option<u32>,
 }
 
@@ -85,13 +98,16 @@ impl Default for GateConfig {
             inflated_len_max: dunlin_wire::INFLATED_LEN_MAX_DEFAULT,
             compress_from: None,
             unanswered_max: 128,
+            messages_per_second_max: Some(1_000),
+            messages_burst_max: 2_000,
             send_queue: SendQueue::default(),
             websocket_path: None,
             origin: OriginPolicy::SameHost,
             websocket: WsLimits::DEFAULT,
             connections_max: None,
-            connections_per_address_max: None,
-            accepts_per_second_max: None,
+            connections_per_address_max: Some(1_000),
+            connections_per_private_address_max: None,
+            accepts_per_second_max: Some(2_000),
         }
     }
 }
@@ -105,10 +121,29 @@ impl GateConfig {
         }
     }
 
-    pub(crate) fn accept_limits(&self) -> AcceptLimits {
+    /// Turns off what holds strangers back: how fast connections come, how many one address has, and how fast each
+    /// speaks. For load tests, whose clients are one's own and all at one address.
+    ///
+    /// ```
+    /// let app = dunlin::App::new().configure(dunlin::GateConfig::trust_clients);
+    /// ```
+    pub fn trust_clients(&mut self) {
+        self.messages_per_second_max = None;
+        self.connections_per_address_max = None;
+        self.connections_per_private_address_max = None;
+        self.accepts_per_second_max = None;
+    }
+
+    /// The limits on what comes in, for a process that may have so many descriptors.
+    pub(crate) fn accept_limits(&self, descriptors_max: Option<u64>) -> AcceptLimits {
+        let by_descriptors = descriptors_max.and_then(|max| {
+            let kept = (max / 8).clamp(DESCRIPTORS_KEPT_MIN, DESCRIPTORS_KEPT_MAX);
+            usize::try_from(max.saturating_sub(kept)).ok()
+        });
         AcceptLimits {
-            connections_max: self.connections_max,
+            connections_max: self.connections_max.or(by_descriptors),
             connections_per_address_max: self.connections_per_address_max,
+            connections_per_private_address_max: self.connections_per_private_address_max,
             accepts_per_second_max: self.accepts_per_second_max,
         }
     }
@@ -128,6 +163,7 @@ pub(crate) struct Gate {
     pub(crate) inflated_len_max: usize,
     pub(crate) compress_from: Option<usize>,
     pub(crate) unanswered_max: u16,
+    pub(crate) flood: FloodLimit,
     pub(crate) send_queue: SendQueue,
     pub(crate) websocket_path: Option<String>,
     pub(crate) origin: OriginPolicy,
@@ -149,6 +185,7 @@ impl Gate {
             inflated_len_max: config.inflated_len_max,
             compress_from: config.compress_from,
             unanswered_max: config.unanswered_max.max(1),
+            flood: FloodLimit::new(config.messages_per_second_max, config.messages_burst_max),
             send_queue: config.send_queue,
             websocket_path: config.websocket_path.clone(),
             origin: config.origin.clone(),
@@ -164,5 +201,22 @@ impl Gate {
     /// The heartbeat as clients are told it: whole seconds, at least one, since some turn theirs off below that.
     pub(crate) fn heartbeat_secs(&self) -> u32 {
         u32::try_from(self.heartbeat_interval_ms / 1000).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_never_get_the_last_descriptors_unless_it_is_asked_for() {
+        let mut gate = GateConfig::default();
+        let max = |gate: &GateConfig, descriptors| gate.accept_limits(descriptors).connections_max;
+        assert_eq!(max(&gate, Some(1024)), Some(896));
+        assert_eq!(max(&gate, Some(1 << 20)), Some((1 << 20) - 1024));
+        assert_eq!(max(&gate, Some(20)), Some(0));
+        assert_eq!(max(&gate, None), None);
+        gate.connections_max = Some(5000);
+        assert_eq!(max(&gate, Some(1024)), Some(5000));
     }
 }

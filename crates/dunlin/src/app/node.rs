@@ -30,9 +30,6 @@ const DRAIN_QUIET: Duration = Duration::from_millis(300);
 /// How often that is looked at.
 const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
-/// How often certificate files are looked at.
-const TLS_CHECK_INTERVAL: Duration = Duration::from_secs(30);
-
 /// Why serving ended other than by a signal.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -194,7 +191,7 @@ impl Node {
                 tokio::select! {
                     // The first shard that ends, or the node that is gone.
                     _ = ended.wait_for(|count| *count > 0) => return,
-                    () = tokio::time::sleep(TLS_CHECK_INTERVAL) => {}
+                    () = tokio::time::sleep(dunlin_cluster::files::LOOK_INTERVAL) => {}
                 }
                 for acceptor in acceptors.iter().filter(|acceptor| acceptor.is_stale()) {
                     match acceptor.reload() {

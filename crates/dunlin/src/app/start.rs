@@ -16,8 +16,8 @@ use super::node::{Node, NodeParts};
 use super::{ShardStats, Shared, Stats};
 use crate::cluster::{ClusterHost, offer};
 use crate::edge::{
-    AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Shard, ShardHandle,
-    SocketNet, TlsAcceptor, TlsError, bind_shards,
+    AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Proxies, Shard,
+    ShardHandle, SocketNet, TlsAcceptor, TlsError, bind_shards,
 };
 use crate::group::Groups;
 use crate::service::{BuildError, Lifecycle, Router, StartError as ServiceError};
@@ -51,6 +51,12 @@ pub enum StartError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// A proxy's address is none.
+    #[error("`{range}` is no address and no network of proxies")]
+    ProxyRange {
+        /// What was said instead.
+        range: String,
+    },
     /// TLS files are missing or wrong.
     #[error("TLS cannot be served")]
     Tls(#[from] Arc<TlsError>),
@@ -80,7 +86,8 @@ pub(super) async fn start(mut parts: Parts, with_sockets: bool) -> Result<Node, 
     let listens = std::mem::take(&mut parts.listens);
     let (start_timeout, stop_timeout) = (parts.config.start_timeout, parts.config.stop_timeout);
     let (cluster, dispatch) = (parts.cluster.take(), std::mem::take(&mut parts.dispatch));
-    let gate = AcceptGate::new(parts.config.accept_limits());
+    let descriptors_max = with_sockets.then(raise_descriptor_limit).flatten();
+    let gate = AcceptGate::new(parts.config.accept_limits(descriptors_max));
     let Assembled { shared, router, mut lifecycle } = assemble(parts, shard_count)?;
     let (bound, addrs, tls) = if with_sockets { bind_all(&listens, shard_count)? } else { Bound::default() };
     lifecycle.start(deadline_in(start_timeout)).await.map_err(Arc::new)?;
@@ -193,7 +200,6 @@ type Bound = (Vec<Vec<BoundListener>>, Vec<SocketAddr>, Vec<Arc<TlsAcceptor>>);
 
 /// Binds every address for every shard.
 fn bind_all(listens: &[Listen], shard_count: usize) -> Result<Bound, StartError> {
-    raise_descriptor_limit();
     let mut bound: Vec<Vec<BoundListener>> = (0..shard_count).map(|_| Vec::new()).collect();
     let (mut addrs, mut acceptors) = (Vec::new(), Vec::new());
     for listen in listens {
@@ -202,18 +208,25 @@ fn bind_all(listens: &[Listen], shard_count: usize) -> Result<Bound, StartError>
             Some(files) => Some(Arc::new(TlsAcceptor::load(files.clone()).map_err(Arc::new)?)),
         };
         acceptors.extend(tls.clone());
+        let proxies = match &*listen.proxies {
+            [] => None,
+            ranges => {
+                let proxies = Proxies::parse(ranges).map_err(|range| StartError::ProxyRange { range })?;
+                Some(Arc::new(proxies))
+            }
+        };
         let bind_error = |source| StartError::Bind { addr: listen.addr.clone(), source: Arc::new(source) };
         let (sockets, addr) = bind_shards(&listen.addr, shard_count).map_err(bind_error)?;
         addrs.push(addr);
         for (shard, socket) in bound.iter_mut().zip(sockets) {
-            shard.push(BoundListener { socket, tls: tls.clone() });
+            shard.push(BoundListener { socket, tls: tls.clone(), proxies: proxies.clone() });
         }
     }
     Ok((bound, addrs, acceptors))
 }
 
-/// Raises this process's limit on descriptors to what it may have: each client costs one.
-fn raise_descriptor_limit() {
+/// Raises this process's limit on descriptors to what it may have, since each client costs one. Returns it.
+fn raise_descriptor_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
@@ -222,7 +235,9 @@ fn raise_descriptor_limit() {
             tracing::debug!(%error, "the limit on descriptors stays as it was");
         }
     }
-    tracing::debug!(descriptors_max = ?getrlimit(Resource::Nofile).current, "descriptors");
+    let descriptors_max = getrlimit(Resource::Nofile).current;
+    tracing::debug!(?descriptors_max, "descriptors");
+    descriptors_max
 }
 
 /// Runs each shard on a thread of its own, and waits until all of them serve.

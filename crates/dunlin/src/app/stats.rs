@@ -49,6 +49,7 @@ pub(crate) struct Stats {
     pub(crate) handshakes_timed_out: Counter,
     pub(crate) origins_refused: Counter,
     pub(crate) protocol_faults: Counter,
+    pub(crate) floods: Counter,
     pub(crate) unknown_routes: Counter,
     pub(crate) errors: Counter,
     pub(crate) panics: Counter,
@@ -88,6 +89,8 @@ pub struct GateStats {
     pub origins_refused: u64,
     /// Connections closed because the client broke the protocol.
     pub protocol_faults: u64,
+    /// Connections closed because their clients sent too many messages for too long.
+    pub floods: u64,
     /// Messages for routes that nobody serves.
     pub unknown_routes: u64,
     /// Calls that ended in an error, whatever it was.
@@ -135,6 +138,7 @@ impl GateStats {
             handshakes_timed_out: stats.handshakes_timed_out.get(),
             origins_refused: stats.origins_refused.get(),
             protocol_faults: stats.protocol_faults.get(),
+            floods: stats.floods.get(),
             unknown_routes: stats.unknown_routes.get(),
             errors: stats.errors.get(),
             panics: stats.panics.get(),

@@ -15,6 +15,7 @@ const SILENT: u32 = 5;
 const PROTOCOL: u32 = 6;
 const SHUTDOWN: u32 = 7;
 const GATE_LOST: u32 = 8;
+const FLOODING: u32 = 9;
 
 /// What a handler returned, for the node of its client.
 pub(super) fn outcome(result: Result<Reply>) -> Outcome {
@@ -55,6 +56,7 @@ pub(super) fn ended(session: u64, reason: &CloseReason) -> Ended {
         CloseReason::ByServer => (BY_SERVER, ""),
         CloseReason::TooSlow => (TOO_SLOW, ""),
         CloseReason::Silent => (SILENT, ""),
+        CloseReason::Flooding => (FLOODING, ""),
         CloseReason::Protocol { fault } => (PROTOCOL, &**fault),
         CloseReason::Shutdown => (SHUTDOWN, ""),
         CloseReason::GateLost => (GATE_LOST, ""),
@@ -70,6 +72,7 @@ pub(super) fn reason(ended: Ended) -> CloseReason {
         TOO_SLOW => CloseReason::TooSlow,
         SILENT => CloseReason::Silent,
         PROTOCOL => CloseReason::Protocol { fault: ended.detail },
+        FLOODING => CloseReason::Flooding,
         SHUTDOWN => CloseReason::Shutdown,
         GATE_LOST => CloseReason::GateLost,
         // A reason of a version to come, or of a node in Go, which says none.
@@ -98,6 +101,7 @@ mod tests {
             CloseReason::ByServer,
             CloseReason::TooSlow,
             CloseReason::Silent,
+            CloseReason::Flooding,
             CloseReason::Protocol { fault: text() },
             CloseReason::Shutdown,
             CloseReason::GateLost,

@@ -63,11 +63,14 @@ impl Runner {
         let frame::Call { id, session, route, body, timeout_ms, client, is_notify, trace } = call;
         let deadline = Instant::now() + Duration::from_millis(timeout_ms.into());
         let entry = self.router.lookup(route.as_bytes()).cloned();
-        let Some(entry) = entry.or_else(|| self.router.fallback(&route)) else {
+        let of_node = session == 0;
+        // The gate of a client cannot know what is for nodes alone, so it is refused here.
+        let entry =
+            entry.or_else(|| self.router.fallback(&route)).filter(|entry| of_node || !entry.is_internal());
+        let Some(entry) = entry else {
             self.gate.app().stats.unknown_routes.add(1);
             return self.gate.answer(id, Err(Error::not_found("nobody serves this route")));
         };
-        let of_node = session == 0;
         let session = self.gate.session(session, client.as_ref());
         let kind = if is_notify { CallKind::Notify } else { CallKind::Request };
         let job = Job { entry, kind, id, body, deadline, trace };

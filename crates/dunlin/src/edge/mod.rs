@@ -19,11 +19,14 @@ mod socket;
 mod turn;
 mod wheel;
 
+pub(crate) use agent::FloodLimit;
 pub(crate) use calls::{Outcome, awaited};
 pub(crate) use inbox::Inbox;
 pub(crate) use key::SlotKey;
 pub(crate) use memory::{MemoryConnector, MemoryNet, MemoryPipe};
 pub(crate) use shard::{Shard, ShardHandle};
-pub(crate) use socket::{AcceptGate, AcceptLimits, BoundListener, SocketNet, TlsAcceptor, bind_shards};
+pub(crate) use socket::{
+    AcceptGate, AcceptLimits, BoundListener, Proxies, SocketNet, TlsAcceptor, bind_shards,
+};
 pub use socket::{Listen, TlsError, TlsFiles};
 pub(crate) use turn::EVENTS_MAX;

@@ -17,6 +17,7 @@ use crate::error::Result;
 pub struct RouteOptions {
     is_concurrent: bool,
     is_idempotent: bool,
+    is_internal: bool,
     docs: &'static str,
 }
 
@@ -32,6 +33,13 @@ impl RouteOptions {
     #[must_use]
     pub fn idempotent(mut self) -> Self {
         self.is_idempotent = true;
+        self
+    }
+
+    /// Keeps the route for nodes of the cluster: clients of any gate are told that nobody serves it.
+    #[must_use]
+    pub fn internal(mut self) -> Self {
+        self.is_internal = true;
         self
     }
 
@@ -124,6 +132,7 @@ macro_rules! impl_handler {
                     is_concurrent: options.is_concurrent,
                     is_serial: false,
                     is_idempotent: options.is_idempotent,
+                    is_internal: options.is_internal,
                     docs: options.docs,
                     needs,
                     function,

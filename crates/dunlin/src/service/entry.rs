@@ -38,6 +38,8 @@ pub struct RouteInfo {
     pub is_serial: bool,
     /// Whether a call may be handled twice, when the node that had it first is lost.
     pub is_idempotent: bool,
+    /// Whether only nodes of the cluster may call it. To clients it is a route that nobody serves.
+    pub is_internal: bool,
     /// The Rust type of the payload, if the handler reads it as one.
     pub payload_type: Option<&'static str>,
     /// The Rust type of the answer, if it is one.
@@ -111,6 +113,11 @@ impl RouteEntry {
     /// Whether the calls of one session to this route may run at the same time.
     pub(crate) fn is_concurrent(&self) -> bool {
         self.info.is_concurrent
+    }
+
+    /// Whether clients are told that nobody serves it.
+    pub(crate) fn is_internal(&self) -> bool {
+        self.info.is_internal
     }
 
     /// Whether the session's next ordered call waits for the end of one to this route.

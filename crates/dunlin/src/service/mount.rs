@@ -45,6 +45,8 @@ pub struct RouteSpec {
     pub is_concurrent: bool,
     /// Whether a call may be handled twice.
     pub is_idempotent: bool,
+    /// Whether only nodes of the cluster may call it.
+    pub is_internal: bool,
     /// The handler's documentation.
     pub docs: &'static str,
     /// Tells what its arguments and its answer need.
@@ -61,6 +63,7 @@ pub struct PendingRoute {
     pub(super) is_concurrent: bool,
     pub(super) is_serial: bool,
     pub(super) is_idempotent: bool,
+    pub(super) is_internal: bool,
     pub(super) docs: &'static str,
     pub(super) needs: Needs,
     pub(super) function: Arc<dyn RouteFn>,
@@ -76,6 +79,7 @@ impl PendingRoute {
             is_concurrent: self.is_concurrent,
             is_serial: self.is_serial,
             is_idempotent: self.is_idempotent,
+            is_internal: self.is_internal,
             payload_type: self.needs.payload.map(|value| value.name),
             reply_type: self.needs.reply.map(|value| value.name),
             docs: self.docs,
@@ -120,6 +124,7 @@ impl<'a> Mount<'a> {
             is_concurrent: spec.is_concurrent,
             is_serial: owner.is_serial,
             is_idempotent: spec.is_idempotent,
+            is_internal: spec.is_internal,
             docs: spec.docs,
             needs,
             function: (spec.function)(),

@@ -101,6 +101,7 @@ impl Router {
                 is_concurrent: false,
                 is_serial: false,
                 is_idempotent: false,
+                is_internal: false,
                 payload_type: None,
                 reply_type: None,
                 docs: "",

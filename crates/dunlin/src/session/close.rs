@@ -19,6 +19,8 @@ pub enum CloseReason {
     TooSlow,
     /// Nothing was heard of the client for two and a half heartbeat intervals.
     Silent,
+    /// The client sent more messages than it may, for ten seconds without a break.
+    Flooding,
     /// The client broke the protocol.
     Protocol {
         /// What it did, in words for a log.
@@ -37,7 +39,7 @@ impl CloseReason {
             Self::ByClient | Self::ByServer => 1000,
             Self::Shutdown | Self::GateLost => 1001,
             Self::Protocol { .. } => 1002,
-            Self::Kicked { .. } | Self::TooSlow | Self::Silent => 1008,
+            Self::Kicked { .. } | Self::TooSlow | Self::Silent | Self::Flooding => 1008,
         }
     }
 }
@@ -50,6 +52,7 @@ impl fmt::Display for CloseReason {
             Self::ByServer => f.write_str("closed by the server"),
             Self::TooSlow => f.write_str("the client reads too slowly"),
             Self::Silent => f.write_str("nothing heard for two and a half heartbeat intervals"),
+            Self::Flooding => f.write_str("the client sends too many messages"),
             Self::Protocol { fault } => write!(f, "protocol broken: {fault}"),
             Self::Shutdown => f.write_str("the server is stopping"),
             Self::GateLost => f.write_str("the node of the client is gone"),

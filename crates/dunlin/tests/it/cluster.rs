@@ -1,6 +1,7 @@
 //! Several nodes that work as one server, in one process.
 
 mod forwarding;
+mod internal;
 mod losses;
 mod sessions;
 

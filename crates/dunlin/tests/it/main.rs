@@ -14,6 +14,7 @@ mod faults;
 mod groups;
 mod lifecycle;
 mod order;
+mod proxies;
 mod slow_clients;
 mod sockets;
 mod stopping;

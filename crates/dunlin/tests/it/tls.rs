@@ -25,6 +25,14 @@ impl Drop for Dir {
 }
 
 async fn serve(app: App, name: &str) -> (Node, SocketAddr, CertificateDer<'static>) {
+    serve_on(app, name, |listen| listen).await
+}
+
+async fn serve_on(
+    app: App,
+    name: &str,
+    change: impl FnOnce(Listen) -> Listen,
+) -> (Node, SocketAddr, CertificateDer<'static>) {
     let dir = Dir(std::env::temp_dir().join(format!("dunlin-{name}-{}", std::process::id())));
     std::fs::create_dir_all(&dir.0).unwrap();
     let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -32,13 +40,18 @@ async fn serve(app: App, name: &str) -> (Node, SocketAddr, CertificateDer<'stati
     std::fs::write(&files.certificate, signed.cert.pem()).unwrap();
     std::fs::write(&files.key, signed.signing_key.serialize_pem()).unwrap();
     let app = app.configure(|gate| gate.linger = Duration::from_millis(200));
-    let node = app.listen(Listen::tls("127.0.0.1:0", files)).start().await.unwrap();
+    let node = app.listen(change(Listen::tls("127.0.0.1:0", files))).start().await.unwrap();
     let addr = node.addrs()[0];
     (node, addr, signed.cert.der().clone())
 }
 
 /// A blocking client that came through both handshakes.
 fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> Stream {
+    connect_over(TcpStream::connect(addr).unwrap(), trusted)
+}
+
+/// The same over a connection that has begun.
+fn connect_over(socket: TcpStream, trusted: CertificateDer<'static>) -> Stream {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(trusted).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -48,7 +61,7 @@ fn connect(addr: SocketAddr, trusted: CertificateDer<'static>) -> Stream {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let session = rustls::ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-    let mut stream = rustls::StreamOwned::new(session, TcpStream::connect(addr).unwrap());
+    let mut stream = rustls::StreamOwned::new(session, socket);
     stream.sock.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"\x01\x00\x00\x02{}").unwrap();
     let mut header = [0; 4];
@@ -63,6 +76,25 @@ fn message(body: &[u8]) -> Vec<u8> {
     let mut packet = Vec::new();
     dunlin_wire::encode_packet(dunlin_wire::PacketKind::Data, body, &mut packet).unwrap();
     packet
+}
+
+#[tokio::test]
+async fn a_proxy_says_whose_it_is_before_the_handshake_of_tls() {
+    let app = App::new().route("Who.am_i", |session: Session| async move {
+        Ok(session.remote_addr().map(|addr| addr.to_string()))
+    });
+    let (node, addr, trusted) = serve_on(app, "proxied", |listen| listen.proxy_protocol(["127.0.0.1"])).await;
+    let heard = tokio::task::spawn_blocking(move || {
+        let mut socket = TcpStream::connect(addr).unwrap();
+        socket.write_all(&crate::proxies::header([203, 0, 113, 7], 40_000)).unwrap();
+        let mut stream = connect_over(socket, trusted);
+        stream.write_all(&message(b"\x00\x01\x08Who.am_i{}")).unwrap();
+        let mut answer = [0; 4 + 2 + "\"203.0.113.7:40000\"".len()];
+        stream.read_exact(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    assert!(heard.await.unwrap().ends_with("\"203.0.113.7:40000\""));
+    node.stop().await;
 }
 
 #[tokio::test]

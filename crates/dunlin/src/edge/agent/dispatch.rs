@@ -35,6 +35,9 @@ impl Agent {
             let Some(entry) = &other else { return self.answer_unknown_route(call, fx) };
             entry
         };
+        if entry.is_internal() {
+            return self.answer_unknown_route(call, fx);
+        }
         let payload = if is_compressed {
             match dunlin_wire::inflate(payload, fx.app().gate.inflated_len_max) {
                 Ok(inflated) => Bytes::from(inflated),

@@ -48,7 +48,7 @@ impl Agent {
         if !self.is_ending {
             self.is_ending = true;
             self.deadline = fx.now.plus(fx.app().gate.write_timeout_ms);
-            fx.tick_by = Some(self.deadline);
+            fx.wake_by(self.deadline);
         }
     }
 

@@ -3,7 +3,7 @@
 //! Knows nothing of sockets. The turn feeds it and writes what it appends to [`Fx::out`].
 //! `upgrade.rs` is the time before it is known what the client speaks, `handshake.rs` lets the client in,
 //! `dispatch.rs` turns messages into calls and calls into answers, `leftover.rs` keeps what could not be taken at
-//! once, `leave.rs` ends it.
+//! once, `flood.rs` says how fast the client may speak, `leave.rs` ends it.
 //!
 //! Invariants: messages of a session start in the order they came, one after another unless their route is
 //! concurrent; every request is answered once; at most `unanswered_max` messages are started or waiting, beyond
@@ -11,6 +11,7 @@
 //! owns no buffer.
 
 mod dispatch;
+mod flood;
 mod handshake;
 mod leave;
 mod leftover;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 use dunlin_wire::ws::{Role, WsDecoder, WsEvent};
 use dunlin_wire::{Liveness, Millis, PacketDecoder, ServerEvent, ServerProtocol};
 
+pub(crate) use self::flood::FloodLimit;
+use self::flood::{Flood, Spoken};
 use self::leftover::{Left, Side};
 use super::calls::{Aside, Done};
 use super::{ShardHandle, SlotKey};
@@ -79,6 +82,11 @@ impl Fx<'_> {
     fn app(&self) -> &Shared {
         &self.shard.app
     }
+
+    /// Has the agent told the time by then at the latest.
+    fn wake_by(&mut self, at: Millis) {
+        self.tick_by = Some(self.tick_by.map_or(at, |by| by.min(at)));
+    }
 }
 
 /// What the client speaks, and how far the connection is.
@@ -106,6 +114,8 @@ pub(crate) struct Agent {
     /// When something must have happened: the handshake before it, the peer's end after leaving, the last of the
     /// output while ending.
     deadline: Millis,
+    /// How fast it has spoken.
+    flood: Flood,
     unanswered: u16,
     /// Heartbeats answered since the last tick.
     answered_beats: u8,
@@ -114,6 +124,8 @@ pub(crate) struct Agent {
     is_busy: bool,
     is_opened: bool,
     is_draining: bool,
+    /// It spoke too fast and is not read until it may speak again.
+    is_paused: bool,
     /// The session is to end and its socket takes nothing: it has until the deadline.
     is_ending: bool,
 }
@@ -127,12 +139,14 @@ impl Agent {
             session: None,
             side: None,
             deadline: now.plus(app.gate.handshake_timeout_ms),
+            flood: Flood::default(),
             unanswered: 0,
             answered_beats: 0,
             link: Link::Sniffing,
             is_busy: false,
             is_opened: false,
             is_draining: false,
+            is_paused: false,
             is_ending: false,
         }
     }
@@ -164,7 +178,10 @@ impl Agent {
 
     /// Whether another message may be taken, from what is left over or from the socket.
     fn could_take(&self, app: &Shared) -> bool {
-        self.unanswered < app.gate.unanswered_max && !self.is_draining && !self.is_queue_full()
+        self.unanswered < app.gate.unanswered_max
+            && !self.is_draining
+            && !self.is_paused
+            && !self.is_queue_full()
     }
 
     /// Takes what the socket brought. `input` is unmasked in place.
@@ -190,6 +207,14 @@ impl Agent {
 
     /// Takes the time. Returns when it wants to be told again.
     pub(crate) fn handle_tick(&mut self, fx: &mut Fx<'_>) -> Millis {
+        let resume_at = self.flood.resume_at(&fx.app().gate.flood);
+        self.is_paused &= fx.now < resume_at;
+        let wanted = self.judge(fx);
+        if self.is_paused { wanted.min(resume_at) } else { wanted }
+    }
+
+    /// Ends what is too late, and keeps alive what is not. Returns when to look again.
+    fn judge(&mut self, fx: &mut Fx<'_>) -> Millis {
         let interval_ms = fx.app().gate.heartbeat_interval_ms;
         if self.link == Link::Leaving {
             if fx.now >= self.deadline {
@@ -255,6 +280,7 @@ impl Agent {
         while !self.is_leaving() && !self.is_full(fx) {
             *fx.credit = fx.credit.saturating_sub(1);
             match self.packets.decode(&mut bytes, body_len_max) {
+                Ok(Some(_)) if !self.may_speak(fx) => {}
                 Ok(Some(packet)) => match self.protocol.handle_packet(fx.now, packet) {
                     Ok(Some(event)) => self.handle_event(event, fx),
                     Ok(None) => {}
@@ -281,7 +307,7 @@ impl Agent {
                 self.is_opened = true;
                 // At once, because some clients begin to send theirs only after the first of ours.
                 self.write_packet(&dunlin_wire::HEARTBEAT_PACKET, fx);
-                fx.tick_by = Some(self.protocol.next_tick(fx.app().gate.heartbeat_interval_ms));
+                fx.wake_by(self.protocol.next_tick(fx.app().gate.heartbeat_interval_ms));
                 if let Some(session) = &self.session {
                     fx.app().hooks.opened(session, &fx.app().stats);
                 }
@@ -302,6 +328,7 @@ impl Agent {
                         return Left { plain, raw: input.len() };
                     }
                 }
+                Ok(Some(WsEvent::Ping(_) | WsEvent::Pong(_))) if !self.may_speak(fx) => {}
                 Ok(Some(WsEvent::Ping(payload))) => {
                     self.protocol.handle_life(fx.now);
                     dunlin_wire::ws::encode_pong(fx.out, &payload, None);
@@ -317,6 +344,25 @@ impl Agent {
             }
         }
         Left::NOTHING
+    }
+
+    /// Counts one packet, or one of WebSocket's own frames. Over its rate the connection is not read for a while, which
+    /// its client feels as a full network; one that goes on all the same is ended.
+    #[inline]
+    fn may_speak(&mut self, fx: &mut Fx<'_>) -> bool {
+        match self.flood.count(fx.now, &fx.app().gate.flood) {
+            Spoken::Within => true,
+            Spoken::Pause(until) => {
+                self.is_paused = true;
+                fx.wake_by(until);
+                true
+            }
+            Spoken::Flood => {
+                fx.app().stats.floods.add(1);
+                self.leave(&CloseReason::Flooding, fx);
+                false
+            }
+        }
     }
 
     /// Whether nothing more may be started now: the socket takes nothing, or this turn has done enough.

@@ -7,6 +7,7 @@ use mio::net::TcpStream;
 use rustls::ServerConnection;
 
 use super::super::net::Conn;
+use super::proxied::Proxied;
 
 /// What reading costs during a TLS handshake, in packets' worth of time.
 const HANDSHAKE_COST: u32 = 128;
@@ -15,13 +16,17 @@ const HANDSHAKE_COST: u32 = 128;
 pub(crate) enum SocketConn {
     Plain(TcpStream),
     Tls(Box<TlsStream>),
+    /// A proxy says whose it is before its first byte.
+    Proxied(Box<Proxied>),
 }
 
 impl SocketConn {
-    pub(super) fn stream_mut(&mut self) -> &mut TcpStream {
+    /// The socket; there is none only while a proxied connection becomes its client's.
+    pub(super) fn stream_mut(&mut self) -> Option<&mut TcpStream> {
         match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(tls) => &mut tls.stream,
+            Self::Plain(stream) => Some(stream),
+            Self::Tls(tls) => Some(&mut tls.stream),
+            Self::Proxied(proxied) => proxied.stream_mut(),
         }
     }
 }
@@ -31,6 +36,7 @@ impl Conn for SocketConn {
         match self {
             Self::Plain(stream) => stream.read(buffer),
             Self::Tls(tls) => tls.read(buffer),
+            Self::Proxied(proxied) => proxied.read(buffer),
         }
     }
 
@@ -38,6 +44,10 @@ impl Conn for SocketConn {
         match self {
             Self::Plain(stream) => stream.write(bytes),
             Self::Tls(tls) => tls.write(bytes),
+            Self::Proxied(proxied) => match proxied.conn_mut() {
+                Some(conn) => conn.write(bytes),
+                None => Err(io::ErrorKind::NotConnected.into()),
+            },
         }
     }
 
@@ -45,6 +55,7 @@ impl Conn for SocketConn {
         match self {
             Self::Plain(_) => false,
             Self::Tls(tls) => tls.session.wants_write(),
+            Self::Proxied(proxied) => proxied.conn().is_some_and(Self::holds_back),
         }
     }
 
@@ -52,6 +63,7 @@ impl Conn for SocketConn {
         match self {
             Self::Plain(_) => Ok(false),
             Self::Tls(tls) => tls.send_records(),
+            Self::Proxied(proxied) => proxied.conn_mut().map_or(Ok(false), Self::flush),
         }
     }
 
@@ -59,6 +71,7 @@ impl Conn for SocketConn {
         match self {
             Self::Plain(_) => false,
             Self::Tls(tls) => tls.is_ended,
+            Self::Proxied(proxied) => proxied.conn().is_some_and(Self::is_ended),
         }
     }
 
@@ -66,23 +79,35 @@ impl Conn for SocketConn {
         match self {
             // A handshake's signature and key exchange take some hundred microseconds.
             Self::Tls(tls) if tls.session.is_handshaking() => HANDSHAKE_COST,
-            _ => 0,
+            Self::Plain(_) | Self::Tls(_) => 0,
+            Self::Proxied(proxied) => proxied.conn().map_or(0, Self::read_cost),
         }
     }
 
     fn shutdown_write(&mut self) {
-        if let Self::Tls(tls) = self {
-            tls.session.send_close_notify();
-            // The connection is ending; what cannot be sent now is not worth waiting for.
-            tls.send_records().ok();
+        match self {
+            Self::Plain(_) => {}
+            Self::Tls(tls) => {
+                tls.session.send_close_notify();
+                // The connection is ending; what cannot be sent now is not worth waiting for.
+                tls.send_records().ok();
+            }
+            Self::Proxied(proxied) => {
+                if let Some(conn) = proxied.conn_mut() {
+                    return conn.shutdown_write();
+                }
+            }
         }
-        self.stream_mut().shutdown(Shutdown::Write).ok();
+        if let Some(stream) = self.stream_mut() {
+            stream.shutdown(Shutdown::Write).ok();
+        }
     }
 
     fn peer_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Plain(stream) => stream.peer_addr().ok(),
             Self::Tls(tls) => tls.stream.peer_addr().ok(),
+            Self::Proxied(proxied) => proxied.peer_addr(),
         }
     }
 }

@@ -14,8 +14,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct AcceptLimits {
     pub(crate) connections_max: Option<usize>,
     pub(crate) connections_per_address_max: Option<u32>,
+    pub(crate) connections_per_private_address_max: Option<u32>,
     pub(crate) accepts_per_second_max: Option<u32>,
 }
+
+impl AcceptLimits {
+    /// How many connections one address may have. An address of this machine or of a private network is a proxy's or a
+    /// colleague's: from outside nobody comes from one.
+    fn of_address(&self, from: IpAddr) -> Option<u32> {
+        let is_private = match from.to_canonical() {
+            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
+            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+        };
+        if is_private { self.connections_per_private_address_max } else { self.connections_per_address_max }
+    }
+}
+
+/// An address has as many connections as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AddressFull;
 
 /// Decides on each new connection.
 #[derive(Debug)]
@@ -38,7 +55,14 @@ struct Rate {
 #[derive(Debug)]
 pub(crate) struct Permit {
     gate: Arc<AcceptGate>,
-    address: Option<NonZeroU64>,
+    _address: Option<AddressPermit>,
+}
+
+/// One connection of an address; dropping it makes room for another.
+#[derive(Debug)]
+pub(crate) struct AddressPermit {
+    gate: Arc<AcceptGate>,
+    address: NonZeroU64,
 }
 
 impl AcceptGate {
@@ -53,19 +77,55 @@ impl AcceptGate {
         })
     }
 
-    /// Admits a connection, or turns it away and counts it.
-    pub(crate) fn admit(self: &Arc<Self>, from: IpAddr, now_ms: u64) -> Option<Permit> {
+    /// Admits a connection, or turns it away and counts it. `from` is `None` when a proxy has yet to say where it is from.
+    pub(crate) fn admit(self: &Arc<Self>, from: Option<IpAddr>, now_ms: u64) -> Option<Permit> {
         let permit = self.count_in(from);
         let is_slow_enough = permit.is_some() && self.is_within_rate(now_ms);
         if is_slow_enough {
             return permit;
         }
         self.shed.fetch_add(1, Ordering::Relaxed);
+        self.report_shed(now_ms);
+        None
+    }
+
+    /// Counts a connection against the limit of its address, if there is one.
+    pub(crate) fn admit_address(
+        self: &Arc<Self>,
+        from: IpAddr,
+    ) -> Result<Option<AddressPermit>, AddressFull> {
+        let Some(max) = self.limits.of_address(from) else { return Ok(None) };
+        let address = address_key(from);
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = by_address.entry(address).or_default();
+        if *count >= max {
+            if *count == 0 {
+                by_address.remove(&address);
+            }
+            return Err(AddressFull);
+        }
+        *count += 1;
+        Ok(Some(AddressPermit { gate: self.clone(), address }))
+    }
+
+    /// Counts a connection that was turned away after it had been admitted.
+    pub(crate) fn turn_away(&self) {
+        self.shed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Turns away a connection that is no proxy's where only those may come.
+    pub(crate) fn refuse_stranger(&self, from: IpAddr, now_ms: u64) {
+        self.turn_away();
+        if self.may_report(now_ms) {
+            tracing::warn!(%from, "connections that come from no proxy are turned away");
+        }
+    }
+
+    fn report_shed(&self, now_ms: u64) {
         if self.may_report(now_ms) {
             let shed = self.shed.load(Ordering::Relaxed);
             tracing::warn!(shed, limits = ?self.limits, "connections are turned away");
         }
-        None
     }
 
     /// Connections turned away so far.
@@ -85,23 +145,16 @@ impl AcceptGate {
         self.last_report_s.swap(second, Ordering::Relaxed) != second
     }
 
-    fn count_in(self: &Arc<Self>, from: IpAddr) -> Option<Permit> {
+    fn count_in(self: &Arc<Self>, from: Option<IpAddr>) -> Option<Permit> {
         let open = self.open.fetch_add(1, Ordering::AcqRel);
         // From here on the drop of the permit counts it out again.
-        let mut permit = Permit { gate: self.clone(), address: None };
+        let mut permit = Permit { gate: self.clone(), _address: None };
         if self.limits.connections_max.is_some_and(|max| open >= max) {
             return None;
         }
-        let Some(max) = self.limits.connections_per_address_max else { return Some(permit) };
-        let address = address_key(from);
-        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = by_address.entry(address).or_default();
-        if *count >= max {
-            drop(by_address);
-            return None;
+        if let Some(from) = from {
+            permit._address = self.admit_address(from).ok()?;
         }
-        *count += 1;
-        permit.address = Some(address);
         Some(permit)
     }
 
@@ -121,12 +174,16 @@ impl AcceptGate {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.gate.open.fetch_sub(1, Ordering::AcqRel);
-        let Some(address) = self.address else { return };
+    }
+}
+
+impl Drop for AddressPermit {
+    fn drop(&mut self) {
         let mut by_address = self.gate.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_address.get_mut(&address) {
+        if let Some(count) = by_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                by_address.remove(&address);
+                by_address.remove(&self.address);
             }
         }
     }
@@ -146,8 +203,8 @@ fn address_key(address: IpAddr) -> NonZeroU64 {
 mod tests {
     use super::*;
 
-    fn address(last: u8) -> IpAddr {
-        IpAddr::from([10, 0, 0, last])
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([203, 0, 113, last]))
     }
 
     #[test]
@@ -171,6 +228,21 @@ mod tests {
         drop(first);
         assert!(gate.admit(address(1), 0).is_some());
         assert!(gate.by_address.lock().unwrap().is_empty(), "addresses without connections are forgotten");
+    }
+
+    #[test]
+    fn addresses_of_this_machine_and_of_private_networks_have_a_limit_of_their_own() {
+        let limits = AcceptLimits { connections_per_address_max: Some(1), ..AcceptLimits::default() };
+        let private =
+            ["127.0.0.1", "::1", "10.1.2.3", "192.168.0.9", "::ffff:10.1.2.3", "fd00::1", "fe80::1"];
+        for from in private.map(|from| from.parse::<IpAddr>().unwrap()) {
+            assert_eq!(limits.of_address(from), None, "{from}");
+            let limits = AcceptLimits { connections_per_private_address_max: Some(2), ..limits };
+            assert_eq!(limits.of_address(from), Some(2), "{from}");
+        }
+        for from in ["203.0.113.7", "100.64.0.1", "2001:db8::1", "::ffff:8.8.8.8"] {
+            assert_eq!(limits.of_address(from.parse().unwrap()), Some(1), "{from}");
+        }
     }
 
     #[test]

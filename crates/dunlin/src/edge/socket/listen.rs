@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{TlsAcceptor, TlsFiles};
+use super::{Proxies, TlsAcceptor, TlsFiles};
 
 /// Connections the kernel keeps ready between two accepts.
 const BACKLOG: i32 = 1024;
@@ -16,19 +16,36 @@ const BACKLOG: i32 = 1024;
 pub struct Listen {
     pub(crate) addr: String,
     pub(crate) tls: Option<TlsFiles>,
+    /// Whose word on clients is taken; empty when clients come by themselves.
+    pub(crate) proxies: Vec<String>,
 }
 
 impl Listen {
     /// An address without TLS, such as `0.0.0.0:3250`, `[::]:3250` or `localhost:3250`. Port 0 takes any free port.
     #[must_use]
     pub fn plain(addr: impl Into<String>) -> Self {
-        Self { addr: addr.into(), tls: None }
+        Self { addr: addr.into(), tls: None, proxies: Vec::new() }
     }
 
     /// An address on which every connection is under TLS.
     #[must_use]
     pub fn tls(addr: impl Into<String>, files: TlsFiles) -> Self {
-        Self { addr: addr.into(), tls: Some(files) }
+        Self { addr: addr.into(), tls: Some(files), proxies: Vec::new() }
+    }
+
+    /// Expects proxies here, at these addresses and networks, such as `10.0.0.7` or `10.0.0.0/8`: each connection begins with a header
+    /// of the PROXY protocol, version 2, that says where its client is. Sessions and limits go by that. A connection that is none of
+    /// theirs, or begins with anything else, is closed; so is version 1. An empty list expects none.
+    ///
+    /// ```
+    /// use dunlin::Listen;
+    ///
+    /// let behind_a_balancer = Listen::plain("0.0.0.0:3250").proxy_protocol(["10.0.0.0/8"]);
+    /// ```
+    #[must_use]
+    pub fn proxy_protocol(mut self, from: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.proxies = from.into_iter().map(Into::into).collect();
+        self
     }
 }
 
@@ -55,6 +72,7 @@ impl From<SocketAddr> for Listen {
 pub(crate) struct BoundListener {
     pub(crate) socket: TcpListener,
     pub(crate) tls: Option<Arc<TlsAcceptor>>,
+    pub(crate) proxies: Option<Arc<Proxies>>,
 }
 
 /// Binds one address for `shards` shards and returns their sockets with the address that was really bound.

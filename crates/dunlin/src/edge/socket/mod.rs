@@ -3,6 +3,7 @@
 mod conn;
 mod gate;
 mod listen;
+mod proxied;
 mod tls;
 
 use std::io;
@@ -17,6 +18,8 @@ use self::conn::SocketConn;
 pub(crate) use self::gate::{AcceptGate, AcceptLimits, Permit};
 pub use self::listen::Listen;
 pub(crate) use self::listen::{BoundListener, bind_shards};
+use self::proxied::Proxied;
+pub(crate) use self::proxied::Proxies;
 pub(crate) use self::tls::TlsAcceptor;
 pub use self::tls::{TlsError, TlsFiles};
 use super::SlotKey;
@@ -33,6 +36,8 @@ const SHED_MAX: usize = 64;
 struct Listener {
     socket: TcpListener,
     tls: Option<Arc<TlsAcceptor>>,
+    /// Only these may connect, and they say who their clients are.
+    proxies: Option<Arc<Proxies>>,
     may_accept: bool,
 }
 
@@ -56,11 +61,11 @@ impl SocketNet {
     ) -> io::Result<Self> {
         let poll = AwaitablePoll::new()?;
         let mut listeners = Vec::new();
-        for (index, BoundListener { socket, tls }) in (0_u32..).zip(bound) {
+        for (index, BoundListener { socket, tls, proxies }) in (0_u32..).zip(bound) {
             let mut socket = TcpListener::from_std(socket);
             let token = SlotKey { index, generation: LISTENER_GENERATION }.token();
             poll.registry().register(&mut socket, token, Interest::READABLE)?;
-            listeners.push(Listener { socket, tls, may_accept: true });
+            listeners.push(Listener { socket, tls, proxies, may_accept: true });
         }
         Ok(Self {
             poll,
@@ -81,13 +86,22 @@ impl SocketNet {
         for _ in 0..SHED_MAX {
             match listener.socket.accept() {
                 Ok((stream, peer)) => {
-                    let Some(permit) = gate.admit(peer.ip(), now_ms) else { continue };
+                    let proxies = listener.proxies.as_ref();
+                    if proxies.is_some_and(|proxies| !proxies.have(peer.ip())) {
+                        gate.refuse_stranger(peer.ip(), now_ms);
+                        continue;
+                    }
+                    let from = Some(peer.ip()).filter(|_| proxies.is_none());
+                    let Some(permit) = gate.admit(from, now_ms) else { continue };
                     // Packets are written whole; waiting for more would only delay them.
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "a new connection was lost at once");
                         continue;
                     }
                     let conn = match &listener.tls {
+                        tls if proxies.is_some() => {
+                            SocketConn::Proxied(Box::new(Proxied::new(stream, tls.clone(), gate.clone())))
+                        }
                         None => SocketConn::Plain(stream),
                         Some(tls) => match tls.accept(stream) {
                             Ok(conn) => conn,
@@ -181,16 +195,20 @@ impl Net for SocketNet {
     }
 
     fn register(&mut self, conn: &mut SocketConn, key: SlotKey) -> io::Result<()> {
-        self.poll.registry().register(conn.stream_mut(), key.token(), Interest::READABLE)
+        let stream = conn.stream_mut().ok_or(io::ErrorKind::NotConnected)?;
+        self.poll.registry().register(stream, key.token(), Interest::READABLE)
     }
 
     fn watch_writable(&mut self, conn: &mut SocketConn, key: SlotKey, is_wanted: bool) -> io::Result<()> {
         let interest = if is_wanted { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        self.poll.registry().reregister(conn.stream_mut(), key.token(), interest)
+        let stream = conn.stream_mut().ok_or(io::ErrorKind::NotConnected)?;
+        self.poll.registry().reregister(stream, key.token(), interest)
     }
 
     fn deregister(&mut self, conn: &mut SocketConn) {
         // Closing the socket would do; a refusal here changes nothing.
-        self.poll.registry().deregister(conn.stream_mut()).ok();
+        if let Some(stream) = conn.stream_mut() {
+            self.poll.registry().deregister(stream).ok();
+        }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::sync::Arc;
 
+use dunlin_cluster::files::FromFiles;
 use mio::net::TcpStream;
 use rustls::{ServerConfig, ServerConnection};
 use rustls_pki_types::pem::PemObject;
@@ -59,48 +59,33 @@ pub enum TlsError {
 #[derive(Debug)]
 pub(crate) struct TlsAcceptor {
     files: TlsFiles,
-    current: RwLock<Current>,
-}
-
-#[derive(Debug)]
-struct Current {
-    config: Arc<ServerConfig>,
-    modified: [Option<SystemTime>; 2],
+    current: FromFiles<ServerConfig>,
 }
 
 impl TlsAcceptor {
     pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsError> {
-        let modified = modified(&files);
-        let config = load_config(&files)?;
-        Ok(Self { files, current: RwLock::new(Current { config, modified }) })
+        let paths = vec![files.certificate.clone(), files.key.clone()];
+        let current = FromFiles::read(paths, || load_config(&files))?;
+        Ok(Self { files, current })
     }
 
     /// Reads the files again; connections that begin from now on use them. On an error the old ones stay.
     pub(crate) fn reload(&self) -> Result<(), TlsError> {
-        let modified = modified(&self.files);
-        let config = load_config(&self.files)?;
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { config, modified };
-        Ok(())
+        self.current.read_again(|| load_config(&self.files))
     }
 
     /// Whether the files were written since they were read.
     pub(crate) fn is_stale(&self) -> bool {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).modified != modified(&self.files)
+        self.current.is_stale()
     }
 
     pub(super) fn accept(&self, stream: TcpStream) -> io::Result<SocketConn> {
-        let config = self.current.read().unwrap_or_else(PoisonError::into_inner).config.clone();
-        let session = ServerConnection::new(config).map_err(io::Error::other)?;
+        let session = ServerConnection::new(self.current.get()).map_err(io::Error::other)?;
         Ok(SocketConn::Tls(Box::new(TlsStream::new(stream, session))))
     }
 }
 
-fn modified(files: &TlsFiles) -> [Option<SystemTime>; 2] {
-    let of = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
-    [of(&files.certificate), of(&files.key)]
-}
-
-fn load_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+fn load_config(files: &TlsFiles) -> Result<ServerConfig, TlsError> {
     let file_error = |what, path: &Path| {
         let path = path.to_owned();
         move |source| TlsError::File { what, path, source }
@@ -117,5 +102,5 @@ fn load_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         .with_single_cert(chain, key)
         .map_err(certificate_error)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(config)
 }

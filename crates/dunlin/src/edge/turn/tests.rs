@@ -2,6 +2,7 @@
 
 mod budgets;
 mod endings;
+mod floods;
 mod rig;
 mod schedules;
 mod script;

@@ -88,17 +88,17 @@ fn tools_are_told_what_is_known_of_a_route() {
     let mut set = ServiceSet::new();
     let options = RouteOptions::default().concurrent().docs("Counts.");
     set.route_with("B.count", options, async |_: Msg<Join>| -> Result<u32> { Ok(1) });
-    set.notify_route_with("A.b", RouteOptions::default(), async |_: Raw| {});
+    set.notify_route_with("A.b", RouteOptions::default().internal(), async |_: Raw| {});
     let infos = set.infos().unwrap();
     let infos: Vec<&RouteInfo> = infos.iter().map(|info| &**info).collect();
     assert_eq!(
         serde_json::to_value(&infos).unwrap(),
         serde_json::json!([
             { "name": "A.b", "kind": "notify",
-              "is_concurrent": false, "is_serial": false, "is_idempotent": false,
+              "is_concurrent": false, "is_serial": false, "is_idempotent": false, "is_internal": true,
               "payload_type": "[u8]", "reply_type": null, "docs": "" },
             { "name": "B.count", "kind": "request",
-              "is_concurrent": true, "is_serial": false, "is_idempotent": false,
+              "is_concurrent": true, "is_serial": false, "is_idempotent": false, "is_internal": false,
               "payload_type": "dunlin::service::tests::build::Join", "reply_type": "u32", "docs": "Counts." },
         ])
     );

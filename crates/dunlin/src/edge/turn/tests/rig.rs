@@ -84,6 +84,8 @@ impl Desk {
             .on_opened(move |session| opened.sessions.lock().unwrap().push(session.clone()))
             .on_closed(move |_, reason| closed.closed.lock().unwrap().push(reason.clone()))
             .configure(|gate| {
+                // Schedules here are about budgets, not about how fast a client may speak.
+                gate.messages_per_second_max = None;
                 gate.send_queue =
                     SendQueue { bytes_max: 64 << 20, packets_max: 1 << 20, when_full: WhenFull::Disconnect };
             })
