@@ -78,7 +78,12 @@ async fn prompt(
 ) -> Result<End> {
     let known = routes.lock().unwrap_or_else(PoisonError::into_inner).len();
     let url = &args.target.url;
-    writeln!(stdout(), "connected to {url}; {known} routes are known; `help` shows what can be typed")
+    let known = match known {
+        0 => "no route is known yet".to_owned(),
+        1 => "1 route is known".to_owned(),
+        known => format!("{known} routes are known"),
+    };
+    writeln!(stdout(), "connected to {url}; {known}; `help` shows what can be typed")
         .context("standard output is closed")?;
     let Prompt { lines, screen, before } = Prompt::start(Arc::clone(&routes), args.history.clone())?;
     let session = Session::new(connected, routes, manner, (screen.clone(), screen));

@@ -162,11 +162,11 @@ impl<Out: Write, Err: Write> Session<Out, Err> {
     fn handle_state(&mut self, state: Option<State>, states: &mut StateWatch) -> Result<bool> {
         match state {
             Some(State::Reconnecting { reason, attempt: 1, .. }) => {
-                let line = Failure::closed(&reason).line(self.manner.is_json);
-                writeln!(self.err, "{line}").context("standard error is closed")?;
+                let line = Failure::closed(&reason).line(false);
+                writeln!(self.err, "{line}; connecting again").context("standard error is closed")?;
             }
             Some(State::Connected { .. }) => {
-                writeln!(self.err, "connected again: a new session, which has joined nothing")
+                writeln!(self.err, "connected again, as a new session: what was joined is to be joined anew")
                     .context("standard error is closed")?;
             }
             Some(State::Closed { .. }) | None => {
