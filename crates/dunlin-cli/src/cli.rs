@@ -167,4 +167,33 @@ mod tests {
             assert!(examples.contains(&example), "{}: {examples}", command.get_name());
         }
     }
+
+    /// The words of a line as a shell has them, up to a remark; single quotes keep blanks together.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        for (n, piece) in line.split('\'').enumerate() {
+            match n % 2 {
+                0 => words.extend(piece.split_whitespace().map(str::to_owned)),
+                _ => words.push(piece.to_owned()),
+            }
+        }
+        let len = words.iter().position(|word| word == "#").unwrap_or(words.len());
+        words.truncate(len);
+        words
+    }
+
+    #[test]
+    fn the_page_of_the_commands_has_an_example_of_each_that_is_understood() {
+        let page = include_str!("../../../docs/cli.md");
+        let examples: Vec<_> = page.lines().filter(|line| line.starts_with("dunlin ")).map(words).collect();
+        for example in &examples {
+            Cli::try_parse_from(example).unwrap_or_else(|error| panic!("{example:?}: {error}"));
+        }
+        let command = Cli::command();
+        let names = command.get_subcommands().map(clap::Command::get_name);
+        for name in names.filter(|name| *name != "help") {
+            assert!(examples.iter().any(|words| words[1] == name), "no example of {name}");
+            assert!(page.contains(&format!("](#{name})")), "{name} is not in the table");
+        }
+    }
 }

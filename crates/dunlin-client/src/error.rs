@@ -75,7 +75,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The server closed the WebSocket before the handshake ended.
-    #[error("closed by the server during the handshake with code {code:?}: {reason}")]
+    #[error("closed by the server during the handshake{}", close_suffix(*code, reason))]
     Closed {
         /// Its close code, if it gave one.
         code: Option<u16>,
@@ -99,6 +99,12 @@ pub enum ConnectError {
 /// Whether a close code says that trying again would only meet it again: broken framing, unfit payloads, broken rules.
 pub(crate) const fn is_final_close(code: Option<u16>) -> bool {
     matches!(code, Some(1002 | 1003 | 1007..=1010))
+}
+
+/// What a server said when it closed, as far as it said anything.
+pub(crate) fn close_suffix(code: Option<u16>, reason: &str) -> String {
+    let code = code.map_or_else(String::new, |code| format!(" with code {code}"));
+    if reason.is_empty() { code } else { format!("{code}: {reason}") }
 }
 
 fn message_suffix(message: &Option<String>) -> String {
@@ -304,6 +310,14 @@ mod tests {
         assert_eq!(parse(ours), (400, "no name".to_owned(), Some(details)));
         let pitaya = r#"{"code":"PIT-404","msg":"no route","metadata":null}"#;
         assert_eq!(parse(pitaya), (404, "no route".to_owned(), None));
+    }
+
+    #[test]
+    fn a_close_is_told_with_no_more_than_the_server_said() {
+        let told = |code, reason: &str| CloseReason::ByServer { code, reason: reason.to_owned() }.to_string();
+        assert_eq!(told(None, ""), "closed by the server");
+        assert_eq!(told(Some(1001), ""), "closed by the server with code 1001");
+        assert_eq!(told(Some(1001), "restart"), "closed by the server with code 1001: restart");
     }
 
     #[test]

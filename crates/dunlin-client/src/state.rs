@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::error::{ConnectError, ProtocolFault, is_final_close};
+use crate::error::{ConnectError, ProtocolFault, close_suffix, is_final_close};
 
 /// How a client is.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub enum CloseReason {
         reason: String,
     },
     /// The server closed the connection.
-    #[error("closed by the server with code {code:?}: {reason}")]
+    #[error("closed by the server{}", close_suffix(*code, reason))]
     ByServer {
         /// Its WebSocket close code; `None` when it gave none, as always over TCP.
         code: Option<u16>,

@@ -24,9 +24,8 @@ use dunlin_client::{Client, Pushes, Reconnect};
 
 pub(crate) use self::args::ClientArgs;
 pub(crate) use self::failure::Failure;
-use self::failure::Kind;
 use self::routes::Routes;
-use self::session::{Manner, Session};
+use self::session::{End, Manner, Session};
 use self::terminal::Prompt;
 
 /// How the prompt comes back after a drop: soon, since somebody sits there, but not all at once after a server's restart.
@@ -49,12 +48,12 @@ pub(crate) async fn run(args: &ClientArgs) -> Result<ExitCode> {
     let routes = Arc::new(Mutex::new(routes));
     let manner = Manner { is_json, is_raw: args.raw };
     let failure = if is_prompting {
-        let failure = prompt(args, connected, routes, manner).await?;
+        let End { failure, is_lost } = prompt(args, connected, routes, manner).await?;
         // Whoever sat before it has seen what else went wrong on the way.
-        failure.filter(|failure| failure.kind == Kind::Connection)
+        failure.filter(|_| is_lost)
     } else {
         let session = Session::new(connected, routes, manner, (stdout(), stderr()));
-        session.run(terminal::read_lines()?).await?
+        session.run(terminal::read_lines()?).await?.failure
     };
     Ok(failure.map_or(ExitCode::SUCCESS, |failure| ExitCode::from(failure.exit_code())))
 }
@@ -70,20 +69,25 @@ async fn connect(args: &ClientArgs, comes_back: bool) -> Result<(Client, Pushes)
     Ok((client, pushes))
 }
 
-/// Talks with somebody at a terminal; the first failure, which has been told already.
+/// Talks with somebody at a terminal.
 async fn prompt(
     args: &ClientArgs,
     connected: (Client, Pushes),
     routes: Arc<Mutex<Routes>>,
     manner: Manner,
-) -> Result<Option<Failure>> {
+) -> Result<End> {
     let known = routes.lock().unwrap_or_else(PoisonError::into_inner).len();
     let url = &args.target.url;
-    writeln!(stdout(), "connected to {url}; {known} routes are known; `help` shows what can be typed")
+    let known = match known {
+        0 => "no route is known yet".to_owned(),
+        1 => "1 route is known".to_owned(),
+        known => format!("{known} routes are known"),
+    };
+    writeln!(stdout(), "connected to {url}; {known}; `help` shows what can be typed")
         .context("standard output is closed")?;
     let Prompt { lines, screen, before } = Prompt::start(Arc::clone(&routes), args.history.clone())?;
     let session = Session::new(connected, routes, manner, (screen.clone(), screen));
-    let failure = session.run(lines).await;
+    let end = session.run(lines).await;
     terminal::restore(before);
-    failure
+    end
 }

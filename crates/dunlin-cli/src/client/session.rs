@@ -30,6 +30,15 @@ pub(super) struct Manner {
     pub(super) is_raw: bool,
 }
 
+/// How a conversation ended.
+#[derive(Debug)]
+pub(super) struct End {
+    /// What went wrong first, which has been told already; a lost connection outweighs the rest.
+    pub(super) failure: Option<Failure>,
+    /// Whether the connection ended it.
+    pub(super) is_lost: bool,
+}
+
 /// A connection that is talked to.
 pub(super) struct Session<Out, Err> {
     client: Client,
@@ -39,7 +48,6 @@ pub(super) struct Session<Out, Err> {
     out: Out,
     err: Err,
     watching: Watching,
-    /// The first thing that went wrong, which decides the exit code.
     failure: Option<Failure>,
 }
 
@@ -54,8 +62,8 @@ impl<Out: Write, Err: Write> Session<Out, Err> {
         Self { client, pushes, routes, manner, out, err, watching: Watching::default(), failure: None }
     }
 
-    /// Talks until `quit`, the end of the lines, or the end of the connection; the first failure, if there was one.
-    pub(super) async fn run(mut self, mut lines: mpsc::Receiver<Typed>) -> Result<Option<Failure>> {
+    /// Talks until `quit`, the end of the lines, or the end of the connection.
+    pub(super) async fn run(mut self, mut lines: mpsc::Receiver<Typed>) -> Result<End> {
         let mut states = self.client.watch_state();
         loop {
             tokio::select! {
@@ -73,13 +81,13 @@ impl<Out: Write, Err: Write> Session<Out, Err> {
                 Some(push) = self.pushes.recv() => self.show_push(&push)?,
                 state = states.changed() => {
                     if self.handle_state(state, &mut states)? {
-                        return Ok(self.failure);
+                        return Ok(End { failure: self.failure, is_lost: true });
                     }
                 }
             }
         }
         self.client.close().await;
-        Ok(self.failure)
+        Ok(End { failure: self.failure, is_lost: false })
     }
 
     /// Does what the line says; true when it was the last.
@@ -154,11 +162,11 @@ impl<Out: Write, Err: Write> Session<Out, Err> {
     fn handle_state(&mut self, state: Option<State>, states: &mut StateWatch) -> Result<bool> {
         match state {
             Some(State::Reconnecting { reason, attempt: 1, .. }) => {
-                let line = Failure::closed(&reason).line(self.manner.is_json);
-                writeln!(self.err, "{line}").context("standard error is closed")?;
+                let line = Failure::closed(&reason).line(false);
+                writeln!(self.err, "{line}; connecting again").context("standard error is closed")?;
             }
             Some(State::Connected { .. }) => {
-                writeln!(self.err, "connected again: a new session, which has joined nothing")
+                writeln!(self.err, "connected again, as a new session: what was joined is to be joined anew")
                     .context("standard error is closed")?;
             }
             Some(State::Closed { .. }) | None => {

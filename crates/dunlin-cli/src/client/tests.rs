@@ -8,6 +8,7 @@ use dunlin_client::Client;
 use tokio::sync::{mpsc, oneshot};
 
 use super::args::ClientCommand;
+use super::failure::Kind;
 use super::session::Typed;
 use super::*;
 use crate::cli::{Cli, Command};
@@ -104,9 +105,9 @@ async fn talk_lines(url: &str, lines: &[&str]) -> (String, String, Option<Failur
         }
         drop(sender);
     };
-    let (failure, ()) = tokio::join!(session.run(receiver), saying);
+    let (end, ()) = tokio::join!(session.run(receiver), saying);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (text(out), text(err), failure.unwrap())
+    (text(out), text(err), end.unwrap().failure)
 }
 
 #[tokio::test]
