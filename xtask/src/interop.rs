@@ -6,12 +6,13 @@
 //!
 //! `raft` lets a member of ours and one of etcd's send each other messages: `interop/raft.rs`. `mixed` makes whole groups of
 //! both: `interop/mixed.rs`. `registry` makes the claims about registries of a cluster of etcd's servers: `interop/registry.rs`. `nano` makes
-//! clusters of Go's nano and ours: `interop/nano.rs`.
+//! clusters of Go's nano and ours: `interop/nano.rs`. `metrics` has a node's metrics read by Prometheus's parser: `interop/metrics.rs`.
 
 use anyhow::Result;
 
 mod drivers;
 mod etcd;
+mod metrics;
 mod mixed;
 mod nano;
 mod raft;
@@ -35,6 +36,8 @@ pub(crate) enum Interop {
     Registry(registry::RegistryArgs),
     /// Lets nodes of Go's nano and ours be one cluster.
     Nano(nano::NanoArgs),
+    /// Lets Prometheus's own parser read what a node says of itself.
+    Metrics(metrics::MetricsArgs),
 }
 
 /// What `interop clients` can be told.
@@ -64,6 +67,7 @@ impl Interop {
             Self::Mixed(args) => mixed::run(args),
             Self::Registry(args) => registry::run(args),
             Self::Nano(args) => nano::run(args),
+            Self::Metrics(args) => metrics::run(args),
         }
     }
 }
