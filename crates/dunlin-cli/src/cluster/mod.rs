@@ -63,11 +63,16 @@ async fn ask(registry: &RemoteRegistry, question: &Question) -> Result<ExitCode>
 /// The error with what can be done about it, where nobody answered.
 fn advised(error: Error, at: &At) -> Error {
     match error.downcast_ref() {
-        Some(RegistryError::TimedOut | RegistryError::NoLeader) => anyhow!(
-            "{error:#}; asked was {} for {:?}: --at names other voters, --timeout waits longer",
-            at.at.join(", "),
-            at.timeout
-        ),
+        Some(RegistryError::TimedOut | RegistryError::NoLeader) => {
+            let of_tls = match at.tls.tls_authority {
+                Some(_) => ", and the files for TLS must be of the cluster's authority",
+                None => "",
+            };
+            let (asked, timeout) = (at.at.join(", "), at.timeout);
+            anyhow!(
+                "{error:#}; asked was {asked} for {timeout:?}: --at names other voters, --timeout waits longer{of_tls}"
+            )
+        }
         _ => error,
     }
 }
