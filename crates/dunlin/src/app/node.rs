@@ -24,7 +24,8 @@ use crate::session::Sessions;
 /// How long shards, and then services, may still take after the deadline of a stop has cut short what was running.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// For so long nothing of other nodes has to run until a node that drains goes on to stop: what was on its way has come by then.
+/// For so long nothing of other nodes' clients has to come until a node that drains goes on to stop: what was on its way has come by then.
+/// What nodes ask by themselves does not count, since some ask all the time.
 const DRAIN_QUIET: Duration = Duration::from_millis(300);
 
 /// How often that is looked at.
@@ -235,10 +236,11 @@ impl Node {
                 tracing::warn!(%error, "the other nodes could not be told that this one drains");
             }
             let mut quiet_since = Instant::now();
-            let mut taken = self.stats().forwarded_in;
+            let brought = || self.parts.shared.stats.forwarded_in_of_clients.get();
+            let mut taken = brought();
             while quiet_since.elapsed() < DRAIN_QUIET {
                 tokio::time::sleep(DRAIN_LOOK).await;
-                let now = self.stats().forwarded_in;
+                let now = brought();
                 if host.running() > 0 || now != taken {
                     (taken, quiet_since) = (now, Instant::now());
                 }
