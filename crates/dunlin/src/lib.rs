@@ -74,7 +74,9 @@ pub use app::{
 };
 pub use cluster::{CallOptions, Cluster, NodeAnswer, TestCluster};
 pub use dunlin_cluster::core::Policy;
-pub use dunlin_cluster::{ClusterConfig, Timing, TlsConfig, VoterConfig};
+pub use dunlin_cluster::{
+    Cluster as Links, ClusterConfig, Io, Listening, Network, TcpNetwork, Timing, TlsConfig, VoterConfig,
+};
 pub use dunlin_macros::{Event, service};
 pub use dunlin_registry::nodes::{NodeRecord, NodeRole, NodeState, NodeTable};
 pub use dunlin_wire::ws::{OriginPolicy, WsLimits};

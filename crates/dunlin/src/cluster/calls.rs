@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dunlin_cluster::core::{Candidate, Policy, choose};
 use dunlin_cluster::frame;
-use dunlin_cluster::{Peer, SendError};
+use dunlin_cluster::{Cluster as Links, Peer, SendError};
 use dunlin_registry::nodes::NodeTable;
 use futures_util::future::join_all;
 use serde::Serialize;
@@ -195,6 +195,12 @@ impl Cluster {
     #[must_use]
     pub fn nodes(&self) -> Arc<NodeTable> {
         self.parts().map(|(_, host)| host.nodes()).unwrap_or_default()
+    }
+
+    /// Looks at what keeps this node among the others: its links, and the voter if it is one. `None` when it stands alone, or has stopped.
+    pub fn with_links<R>(&self, look: impl FnOnce(&Links) -> R) -> Option<R> {
+        let (_, host) = self.parts().ok()?;
+        host.cluster().map(look)
     }
 
     fn parts(&self) -> Result<(Arc<Shared>, Arc<ClusterHost>)> {
