@@ -8,7 +8,7 @@
 //! }
 //! ```
 //!
-//! `cli.rs` is what can be asked of it, `demo/` the chat that already moves, `cluster/` what is asked of a cluster.
+//! `cli.rs` is what can be asked of it, `demo/` the pond that already moves, `cluster/` what is asked of a cluster.
 
 mod cli;
 mod cluster;

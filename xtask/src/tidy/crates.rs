@@ -26,7 +26,7 @@ const ARROWS: [Arrows; 15] = [
         &["dunlin-cluster", "dunlin-macros", "dunlin-poll", "dunlin-registry", "dunlin-wire"],
         &["dunlin-client"],
     ),
-    Arrows::of("dunlin-cli", &["dunlin", "dunlin-client", "dunlin-registry"], &[]),
+    Arrows::of("dunlin-cli", &["dunlin", "dunlin-client", "dunlin-rafthttp", "dunlin-registry"], &[]),
     Arrows::of(
         "dunlin-bench",
         &[
