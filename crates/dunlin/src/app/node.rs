@@ -18,7 +18,7 @@ use super::{GateStats, Shared};
 use crate::cluster::Cluster;
 use crate::edge::{AcceptGate, MemoryConnector, TlsAcceptor, TlsError};
 use crate::group::Groups;
-use crate::service::{Lifecycle, RouteInfo};
+use crate::service::{AppParts, Lifecycle, RouteInfo};
 use crate::session::Sessions;
 
 /// How long shards, and then services, may still take after the deadline of a stop has cut short what was running.
@@ -60,6 +60,7 @@ pub struct Stopped {
 /// An application that runs.
 pub struct Node {
     parts: NodeParts,
+    services: Arc<AppParts>,
     ending: tokio::sync::Mutex<Ending>,
 }
 
@@ -89,8 +90,9 @@ struct Ending {
 impl Node {
     pub(super) fn new(mut parts: NodeParts, lifecycle: Lifecycle) -> Self {
         let shards = std::mem::take(&mut parts.shards);
+        let services = lifecycle.parts().clone();
         let ending = Ending { lifecycle, shards, are_services_told: false, is_clean: true, stopped: None };
-        Self { parts, ending: tokio::sync::Mutex::new(ending) }
+        Self { parts, services, ending: tokio::sync::Mutex::new(ending) }
     }
 
     /// The addresses clients are served on, with the ports that were really taken.
@@ -219,9 +221,10 @@ impl Node {
         stopped
     }
 
-    /// Stops without waiting for anything: connections end at once.
+    /// Stops without waiting for anything: connections, ticks and background tasks end at once, and services are not told.
     pub fn abort(&self) {
         self.stop_shards(Instant::now());
+        self.services.abort();
         if let Some(cluster) = self.parts.shared.cluster.get().and_then(|host| host.cluster()) {
             cluster.abort();
         }

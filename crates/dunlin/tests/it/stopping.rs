@@ -297,3 +297,26 @@ async fn a_crowd_of_clients_is_let_go_in_batches_and_whoever_waits_for_an_answer
     }
     assert!(largest <= 300, "{largest} went at once");
 }
+
+struct Clock(Arc<AtomicUsize>);
+
+#[service]
+impl Clock {
+    #[every("10ms")]
+    async fn tick(&self) -> Result<()> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_aborted_ticks_no_more() {
+    let ticks = Arc::new(AtomicUsize::new(0));
+    let app = App::new().service(Clock(ticks.clone()));
+    let node = app.local().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(105)).await;
+    assert_eq!(ticks.load(Ordering::Relaxed), 10);
+    node.abort();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(ticks.load(Ordering::Relaxed), 10);
+}
