@@ -32,7 +32,8 @@ pub fn run(app: App) -> ExitCode {
     // Nothing serves it yet.
     drop(app);
     let command = Cli::parse().command;
-    write_logs();
+    // What is broken on purpose there, and what comes of it, is told by the page.
+    write_logs(if matches!(command, Command::Demo(_)) { "error" } else { "warn" });
     let done = match command {
         Command::Demo(args) => run_demo(&args).map(|()| ExitCode::SUCCESS),
         Command::Drain(args) => ask(Question::Drain(args)),
@@ -51,9 +52,9 @@ pub fn run(app: App) -> ExitCode {
     }
 }
 
-/// Logs go to stderr, so that stdout has what was asked for and nothing else.
-fn write_logs() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+/// Logs go to stderr, so that stdout has what was asked for and nothing else. Without `RUST_LOG` they begin at this level.
+fn write_logs(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())
@@ -70,7 +71,7 @@ fn ask(question: Question) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(cluster::run(question))
 }
 
-/// Clients are served by the shards' own threads; this runtime has the bots and the signals.
+/// Clients are served by the shards' own threads; this runtime has the links, the voters and the bots.
 fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let demo = Demo::start(args).await?;

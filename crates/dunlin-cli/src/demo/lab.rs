@@ -3,9 +3,11 @@
 //! It acts on a runtime of its own, since a handler's ends with its node. Everything it begins is over after some seconds,
 //! and only one thing of a kind is under way at a time.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use anyhow::Context;
 use dunlin::{App, Error, Node, Result};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -19,6 +21,7 @@ use super::messages::Phase;
 use super::nodes::{NAMES, Nodes};
 use super::pages::serve_pages;
 use super::pond::Pond;
+use super::ports::reachable;
 use super::slow::Slow;
 
 /// How long a node is away that was killed or drained.
@@ -208,29 +211,38 @@ impl Lab {
     /// Code 409 while another one is slow, 503 when no node is up.
     pub(super) fn slow_client(&self) -> Result<String> {
         let under_way = self.events.begin(Action::SlowClient)?;
-        let up: Vec<usize> = (0..NAMES.len()).filter(|index| self.nodes.phase(*index) == Phase::Up).collect();
-        let index = fastrand::choice(up).ok_or_else(|| Error::unavailable("no node is up"))?;
+        let index = self.some_node().ok_or_else(|| Error::unavailable("no node is up"))?;
         let said = self.events.add(format!("a client of {} is about to stop reading", name(index)));
         self.act(under_way, move |lab| async move {
             if let Err(error) = lab.be_slow(index).await {
-                lab.events.add(format!("the slow client of {} failed: {error:#}", name(index)));
+                // Another button may have taken its node away.
+                lab.events.add(format!("the slow client of {} did not get that far: {error:#}", name(index)));
             }
         });
         Ok(said)
     }
 
     async fn be_slow(&self, index: usize) -> anyhow::Result<()> {
-        let (gate, node) = (self.nodes.client_addrs().nth(index), self.nodes.node(index));
-        let (Some(gate), Some(node)) = (gate, node) else { anyhow::bail!("the node is gone") };
-        let gate = super::ports::reachable(gate);
-        let (took, flooded) = Slow::enter(gate).await?.stop_reading(&node).await?;
+        let node = self.nodes.node(index).context("the node is gone")?;
+        let (took, flooded) = Slow::enter(self.gate(index)?).await?.stop_reading(&node).await?;
         drop(node);
-        let mib = flooded as f64 / f64::from(1 << 20);
-        let took = took.as_secs_f64();
-        self.events
-            .add(format!("{} ended the slow client after {took:.1} s, {mib:.1} MiB behind", name(index)));
-        Slow::enter(gate).await?.swim_on().await;
+        let (took, mib) = (took.as_secs_f64(), flooded as f64 / f64::from(1 << 20));
+        let name = name(index);
+        self.events.add(format!("{name} ended the slow client after {took:.1} s, {mib:.1} MiB behind"));
+        let back = self.some_node().context("no node is up")?;
+        Slow::enter(self.gate(back)?).await?.swim_on().await;
         Ok(())
+    }
+
+    /// Where clients of a node are served.
+    fn gate(&self, index: usize) -> anyhow::Result<SocketAddr> {
+        self.nodes.client_addrs().nth(index).map(reachable).context("there is no such node")
+    }
+
+    /// Any node that is up.
+    fn some_node(&self) -> Option<usize> {
+        let up = (0..NAMES.len()).filter(|index| self.nodes.phase(*index) == Phase::Up);
+        fastrand::choice(up.collect::<Vec<_>>())
     }
 
     /// Does something on the lab's runtime; it is under way until that is over.

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use dunlin::{Node, Session};
+use dunlin::{CloseReason, Node, Session};
 use dunlin_client::Client;
 use tokio::net::TcpSocket;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::bots;
@@ -78,13 +79,20 @@ impl Slow {
         let members = node.groups().group("pond").members();
         let session = members.into_iter().find(|member| member.id().to_string() == self.session);
         let session = session.context("the node does not know it")?;
+        let (tell, ended) = oneshot::channel();
+        // Whoever waited may have given up.
+        session.on_close(move |_, reason| drop(tell.send(reason.clone())))?;
         self.valve.shut();
         let begin = Instant::now();
         let flooded = timeout(FLOOD_TIMEOUT, flood(&session)).await.context("it was not ended")?;
         let took = begin.elapsed();
         self.valve.open();
         self.client.closed().await;
-        Ok((took, flooded))
+        match ended.await? {
+            CloseReason::TooSlow => Ok((took, flooded)),
+            // Another button may have taken its node away.
+            other => anyhow::bail!("it ended first: {other}"),
+        }
     }
 
     /// Swims some seconds more, and leaves.
