@@ -1,287 +1,230 @@
-// app.js: the demo's page at work: connects, joins, feeds the room, and draws when something changed.
-//
-// Read next: room.js (what is known), view.js (how it looks), dunlin.js (the connection).
+// app.js: the demo's page. It connects to one of the gates and goes to another one when that is gone; draws the pond
+// and the cluster as the server tells them; and presses the lab's buttons. `?static=1` draws without animation.
 import { connect } from "./dunlin.js";
-import { startFlock } from "./flock.js";
-import { Room, Samples, randomName } from "./room.js";
+import { Graph, leaderText, showButtons, showCounters, showEvents } from "./cluster.js";
+import { Gates } from "./gates.js";
+import { Mine, School } from "./school.js";
 import { showSource } from "./source.js";
-import * as view from "./view.js";
+import { Water } from "./water.js";
 
-const PING_EVERY = 1_000;
-const FIRST_PINGS = 5;
-const FIRST_PING_EVERY = 150;
-const TYPING_EVERY = 2_000;
-const JOIN_ATTEMPTS = 6;
+const $ = (id) => document.getElementById(id);
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const asked = new URLSearchParams(location.search);
+const isStatic = asked.get("static") === "1";
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-const parameters = new URLSearchParams(location.search);
-const frozen = parameters.get("static") === "1" || matchMedia("(prefers-reduced-motion: reduce)").matches;
-const roomName = parameters.get("room") ?? "lobby";
+const SWIM_EVERY = 80;
+const PING_EVERY = 2_000;
+const ROUTES = { "kill-leader": "Lab.kill_leader", drain: "Lab.drain", "slow-client": "Lab.slow_client" };
 
-const room = new Room();
-const heartbeats = new Samples();
-const requests = new Samples();
-const echoes = new Samples();
-const now = () => performance.now();
-const byId = (id) => document.getElementById(id);
+const school = new School();
+const mine = new Mine();
+const water = new Water($("water"), { still: isStatic || calm.matches });
+const graph = new Graph($("graph"), toggleLink);
+let client = null;
+let key = null;
+let last = null;
+let refused = [];
 
-document.documentElement.classList.toggle("static", parameters.get("static") === "1");
-const flock = startFlock(byId("flock"), { frozen });
-const client = connect("/", { reconnect: { minDelay: 300, maxDelay: 8_000 } });
+document.documentElement.classList.toggle("static", isStatic);
+// For tests and for the curious: the last snapshot of the cluster, and the pond as it is drawn.
+window.__state = null;
+window.__pond = () => ({ mine: { ...mine, key }, tadpoles: Object.fromEntries(school.tadpoles) });
 
-// A tab keeps its name over a reload, and every tab has its own.
-let name = parameters.get("name") ?? sessionStorage.getItem("name") ?? randomName();
-let retryAt = null;
-let joined = false;
-let lastTyping = -Infinity;
-let drawing = false;
+// ---- The connection.
 
-view.drawMe(name);
-snapshot();
-
-client.on("state", ({ state, retryIn }) => {
-  retryAt = retryIn === null ? null : now() + retryIn;
-  joined = false;
-  if (state === "dropped") room.handleDropped();
-  if (state === "connected") join();
-  changed();
-});
-client.on("kick", ({ reason }) => view.drawNotice(`The server closed this session: ${reason}`, { bad: true }));
-client.on("onJoin", (event) => heard(() => room.handleJoin(event, Date.now())));
-client.on("onLeave", (event) => heard(() => room.handleLeave(event, Date.now())));
-client.on("onRename", (event) => heard(() => room.handleRename(event, Date.now())));
-client.on("onTyping", (event) => heard(() => room.handleTyping(event, now())));
-client.on("onLine", (event) => {
-  heard(() => {
-    const tripTime = room.handleLine(event, now());
-    if (tripTime !== null) echoes.add(tripTime);
-  });
-  flock.startle();
-});
-
-async function join() {
-  let notice = "";
-  for (let attempt = 1; attempt <= JOIN_ATTEMPTS; attempt += 1) {
+/** Connects to a gate, and to another one whenever that is gone, for as long as the page is open. */
+async function live() {
+  const gates = new Gates(await ports(), Number(location.port), tabNumber());
+  for (;;) {
     try {
-      const answer = await timed("Chat.join", { room: roomName, name });
-      room.handleJoined(answer);
-      joined = true;
-      keepName(answer.you);
-      view.drawNotice(notice);
-      changed();
-      measureSoon();
-      return;
+      await visit(gates);
     } catch (error) {
-      if (error.code !== 409) {
-        // A dropped connection is joined anew when it is back; anything else is worth reading.
-        if (client.state === "connected") view.drawNotice(`Could not join: ${error.message}`, { bad: true });
-        return;
-      }
-      const taken = name;
-      name = randomName(Math.random, attempt);
-      notice = `The name ${taken} is taken here, so you are ${name}. Change it at the top.`;
+      console.debug(`the gate at port ${gates.port} is left: ${error.message}`);
     }
+    leave();
+    await wait(gates.handleLost());
   }
-  view.drawNotice("Could not find a free name. Choose one at the top and reload.", { bad: true });
 }
 
-async function rename(wanted) {
-  const input = byId("me");
-  if (wanted === "" || wanted === name || client.state !== "connected") {
-    input.value = name;
-    return;
-  }
+/** Stays at one gate until the connection ends. */
+async function visit(gates) {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const here = connect(`${scheme}://${location.hostname}:${gates.port}/`, { connectTimeout: 3_000 });
   try {
-    const answer = await timed("Chat.rename", { name: wanted });
-    room.handleRename({ from: name, to: answer.name }, Date.now());
-    keepName(answer.name);
-    view.drawNotice("");
-  } catch (error) {
-    const text = error.code === 409 ? `The name ${wanted} is taken here. You are still ${name}.` : error.message;
-    view.drawNotice(text, { bad: true });
-    input.value = name;
+    here.on("onPond", ({ schools }) => school.handlePond(schools, key));
+    here.on("onCluster", show);
+    await here.ready();
+    const entered = await here.request("Pond.enter", { at: mine.spot }, { timeout: 3_000 });
+    client = here;
+    key = `${entered.node}/${entered.id}`;
+    mine.node = entered.node;
+    gates.handleConnected();
+    showYou("connected", `you swim at ${entered.node}`);
+    show(await here.request("Lab.watch", {}, { timeout: 3_000 }));
+    await ended(here);
+  } finally {
+    here.close();
   }
-  changed();
 }
 
-async function timed(route, body) {
-  const start = now();
-  const answer = await client.request(route, body);
-  requests.add(now() - start);
-  return answer;
+function ended(here) {
+  return new Promise((resolve) => {
+    if (here.state === "closed") resolve();
+    here.on("state", ({ state }) => state === "closed" && resolve());
+  });
 }
 
-function keepName(given) {
-  name = given;
-  room.me = given;
-  sessionStorage.setItem("name", given);
-  view.drawMe(given);
+function leave() {
+  client = key = null;
+  mine.node = null;
+  showYou("connecting", "on the way to another node");
+  if (last) showButtons(document, last, false);
 }
 
-function say(text) {
-  if (text === "" || !joined) return false;
+async function ports() {
+  const answer = await fetch("./gates.json");
+  return (await answer.json()).ports;
+}
+
+/** Counts the tabs of this browser, so that each lands on another node; `?tab=1` says it instead. */
+function tabNumber() {
+  if (asked.has("tab")) return Number(asked.get("tab")) || 0;
   try {
-    if (!client.notify("Chat.say", { text })) return false;
-  } catch (error) {
-    view.drawNotice(error.message, { bad: true });
-    return false;
-  }
-  room.say(text, now(), Date.now());
-  changed();
-  return true;
-}
-
-// Pushes may come before the answer to joining; that answer then says it all anew.
-function heard(change) {
-  if (room.me !== null) change();
-  changed();
-}
-
-function changed() {
-  snapshot();
-  if (drawing) return;
-  drawing = true;
-  // A hidden page gets no frames, but it shall be right when it is looked at.
-  if (document.hidden) setTimeout(draw, 200);
-  else requestAnimationFrame(draw);
-}
-
-function draw() {
-  drawing = false;
-  drawConnection();
-  view.drawMembers(room);
-  view.drawLines(room);
-  drawFigures();
-}
-
-function drawConnection() {
-  const retryIn = retryAt === null ? null : retryAt - now();
-  view.drawState({ state: client.state, reason: client.reason, retryIn });
-}
-
-function drawFigures() {
-  view.drawLatency(heartbeats, requests, echoes);
-  view.drawRate(room.rate(now()), room);
-  view.drawTyping(room.typing(now()));
-}
-
-/** What tests look at: the last known state as plain data. */
-function snapshot() {
-  window.__state = {
-    state: client.state,
-    reason: client.reason?.code ?? null,
-    room: roomName,
-    me: room.me,
-    joined,
-    members: room.members.map((member) => ({ ...member })),
-    lines: room.lines.filter(({ kind }) => kind === "line").map(({ from, text, at, mine, pending = false }) => ({ from, text, at, mine, pending })),
-    received: room.received,
-    rate: room.rate(now()).perSecond,
-    rtt: client.rtt,
-    requestTime: requests.last,
-    echoTime: echoes.last,
-  };
-}
-
-// The first measurements wait until the page is drawn, or else they would measure the drawing; then a few come
-// quickly, so that the figure says something at once.
-function measureSoon() {
-  if (window.requestIdleCallback) requestIdleCallback(measureOften, { timeout: 800 });
-  else setTimeout(measureOften, 300);
-}
-
-async function measureOften() {
-  for (let count = 0; count < FIRST_PINGS; count += 1) {
-    await measure();
-    await new Promise((resolve) => setTimeout(resolve, FIRST_PING_EVERY));
-  }
-}
-
-async function measure() {
-  if (client.state !== "connected" || document.hidden) return;
-  try {
-    heartbeats.add(await client.ping({ timeout: 5_000 }));
+    const number = Number(localStorage.getItem("dunlin-tab") ?? 0) || 0;
+    localStorage.setItem("dunlin-tab", String((number + 1) % 3_000));
+    return number;
   } catch {
-    // A lost answer shows in the state; the next measurement tells more.
-    return;
+    // Some browsers keep nothing in private windows.
+    return Math.floor(Math.random() * 3);
   }
-  snapshot();
-  drawFigures();
 }
 
-function selectTab(chosen) {
-  for (const tab of document.querySelectorAll("[role=tab]")) {
-    const selected = tab === chosen;
-    tab.setAttribute("aria-selected", String(selected));
-    tab.tabIndex = selected ? 0 : -1;
-    byId(tab.getAttribute("aria-controls")).hidden = !selected;
+setInterval(() => client?.notify("Pond.swim", mine.spot), SWIM_EVERY);
+setInterval(async () => {
+  try {
+    const rtt = await client?.ping({ timeout: PING_EVERY });
+    if (rtt !== undefined) $("you-rtt").textContent = `${rtt < 10 ? rtt.toFixed(1) : Math.round(rtt)} ms`;
+  } catch {
+    // The connection ends this moment, and that is told elsewhere.
   }
-  if (chosen.id === "tab-room") view.showLatest();
+}, PING_EVERY);
+
+// ---- What is shown.
+
+function show(snapshot) {
+  last = snapshot;
+  window.__state = { ...snapshot, me: mine.node };
+  graph.show(snapshot);
+  showCounters(document, snapshot.counters);
+  refused = refused.filter(({ at_ms }) => snapshot.now_ms - at_ms < 10_000);
+  showEvents($("events"), snapshot.events, refused);
+  showButtons(document, snapshot, client !== null);
+  $("leader").textContent = leaderText(snapshot);
+  $("leader").dataset.leader = snapshot.leader ?? "";
+  $("leader").dataset.term = snapshot.term;
+  if (isStatic) draw();
 }
 
-function wireTabs() {
-  const tabs = [...document.querySelectorAll("[role=tab]")];
-  for (const [index, tab] of tabs.entries()) {
-    tab.addEventListener("click", () => selectTab(tab));
-    tab.addEventListener("keydown", ({ key }) => {
-      if (key !== "ArrowLeft" && key !== "ArrowRight") return;
-      const next = tabs[(index + 1) % tabs.length];
-      selectTab(next);
-      next.focus();
-    });
+function showYou(state, text) {
+  $("you").dataset.state = state;
+  $("you").dataset.node = mine.node ?? "";
+  $("you-text").textContent = text;
+  if (state !== "connected") $("you-rtt").textContent = "";
+}
+
+function draw(seconds = 0) {
+  if (isStatic) school.settle();
+  water.draw(school, mine, seconds);
+}
+
+let before = performance.now();
+function animate(now) {
+  // After a pause, such as that of a hidden tab, nobody jumps; the first picture may be dated before its script.
+  const seconds = Math.min(Math.max(0, now - before) / 1000, 0.1);
+  before = now;
+  school.swim(seconds);
+  mine.swim(seconds);
+  draw(now / 1000);
+  requestAnimationFrame(animate);
+}
+
+new ResizeObserver(() => {
+  water.resize();
+  draw(before / 1000);
+}).observe($("water"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  water.readColors();
+  draw(before / 1000);
+});
+if (!isStatic) requestAnimationFrame(animate);
+
+$("legend").replaceChildren(
+  ...["n1", "n2", "n3"].map((node) => {
+    const name = document.createElement("span");
+    name.textContent = node;
+    name.dataset.color = node;
+    return name;
+  }),
+);
+
+// ---- What is done.
+
+$("water").addEventListener("pointermove", ({ offsetX, offsetY }) => {
+  mine.follow(offsetX / $("water").clientWidth, offsetY / $("water").clientHeight);
+  $("hint").hidden = true;
+});
+$("water").addEventListener("pointerdown", ({ pointerId }) => $("water").setPointerCapture(pointerId));
+
+async function press(route, body = {}) {
+  try {
+    await client?.request(route, body, { timeout: 5_000 });
+  } catch (error) {
+    refused.push({ at_ms: last?.now_ms ?? 0, text: `${error.code}: ${error.message}` });
+    if (last) showEvents($("events"), last.events, refused);
   }
-  if (parameters.get("tab") === "source") selectTab(byId("tab-source"));
 }
 
-function wireForms() {
-  const input = byId("input");
-  byId("composer").addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (say(input.value.trim())) input.value = "";
-    input.focus();
-  });
-  input.addEventListener("input", () => {
-    if (!joined || input.value === "" || now() - lastTyping < TYPING_EVERY) return;
-    lastTyping = now();
-    client.notify("Chat.typing", {});
-  });
-  const me = byId("me");
-  byId("me-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    me.blur();
-  });
-  me.addEventListener("focus", () => me.select());
-  me.addEventListener("change", () => rename(me.value.trim()));
-  me.addEventListener("keydown", ({ key }) => {
-    if (key !== "Escape") return;
-    me.value = name;
-    me.blur();
-  });
-  byId("latest").addEventListener("click", view.showLatest);
+function toggleLink(one, other) {
+  if (last?.under_way.includes("cut-link")) press("Lab.mend");
+  else press("Lab.cut", { one, other });
 }
 
-function wireCopy() {
-  const button = byId("copy");
-  // Without a secure context there is no clipboard, and the command can be selected by hand.
-  if (!navigator.clipboard) {
-    button.hidden = true;
-    return;
+/** The link to cut: the leader's to the next node, which is the one that Raft needs most. */
+function linkToCut() {
+  const names = last?.nodes.map(({ name }) => name) ?? [];
+  const at = Math.max(0, names.indexOf(last?.leader));
+  return [names[at], names[(at + 1) % names.length]];
+}
+
+for (const button of document.querySelectorAll("[data-action]")) {
+  const { action, node } = button.dataset;
+  button.disabled = true;
+  button.addEventListener("click", () => {
+    if (action === "cut-link") toggleLink(...linkToCut());
+    else press(ROUTES[action], node ? { node } : {});
+  });
+}
+
+const tabs = [...document.querySelectorAll("[role=tab]")];
+for (const tab of tabs) {
+  tab.addEventListener("click", () => select(tab));
+  tab.addEventListener("keydown", ({ key: pressed }) => {
+    if (pressed !== "ArrowLeft" && pressed !== "ArrowRight") return;
+    const other = tabs[(tabs.indexOf(tab) + 1) % tabs.length];
+    select(other);
+    other.focus();
+  });
+}
+
+function select(chosen) {
+  for (const tab of tabs) {
+    const isChosen = tab === chosen;
+    tab.setAttribute("aria-selected", isChosen);
+    tab.tabIndex = isChosen ? 0 : -1;
+    $(tab.getAttribute("aria-controls")).hidden = !isChosen;
   }
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(byId("command").textContent);
-    button.textContent = "Copied";
-    setTimeout(() => (button.textContent = "Copy"), 1_500);
-  });
+  if (chosen.id === "tab-source" && $("source-lines").childElementCount === 0) showSource($("source-lines"), "./pond.rs");
 }
 
-wireTabs();
-wireForms();
-wireCopy();
-view.watchScroll();
-byId("second").href = roomName === "lobby" ? "./" : `./?room=${encodeURIComponent(roomName)}`;
-showSource(byId("source-lines"), "./chat.rs");
-setInterval(measure, PING_EVERY);
-setInterval(() => {
-  drawConnection();
-  drawFigures();
-}, 250);
-document.addEventListener("visibilitychange", () => !document.hidden && changed());
+live();

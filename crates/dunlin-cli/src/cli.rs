@@ -45,10 +45,10 @@ pub(crate) enum Command {
     Certs(CertsArgs),
     /// Talk to any server of the nano protocol
     Client(ClientArgs),
-    /// Serve a chat page that already moves
+    /// Serve a cluster of three nodes and a page to break it on
     ///
-    /// One process: the gate, the chat's handlers, the page, and bots that are connected over real sockets. Open the
-    /// page in two tabs and they talk with each other.
+    /// One process: three nodes, each a gate, a backend and a voter; a pond that they share; bots that swim there over
+    /// real sockets; and a page where you may kill the leader, cut a link, drain a node, and count what gets lost.
     Demo(DemoArgs),
     /// Let a node of a cluster finish what it has, and stop
     Drain(DrainArgs),
@@ -67,18 +67,18 @@ pub(crate) enum Command {
 /// How the demo is served.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
-  dunlin demo                         on 127.0.0.1:3250, or the next free port
-  dunlin demo --addr 127.0.0.1:0      on any free port
+  dunlin demo                         on 127.0.0.1:3250 to 3252, or the next free ports
+  dunlin demo --addr 127.0.0.1:0      on any free ports
   dunlin demo --addr 0.0.0.0:3250     for other machines too: the demo has no login
-  dunlin demo --bots 0                a quiet room
+  dunlin demo --bots 0                a quiet pond
   RUST_LOG=dunlin=debug dunlin demo   with the server's log on stderr")]
 pub(crate) struct DemoArgs {
     /// Address and port to serve on [default: 127.0.0.1:3250, or the next free port]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_addr)]
     pub(crate) addr: Option<SocketAddr>,
 
-    /// How many bots talk in the room
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(0..=BOTS_MAX))]
+    /// How many bots swim in the pond
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=BOTS_MAX))]
     pub(crate) bots: u16,
 }
 
@@ -119,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn bots_are_five_unless_told_and_their_number_is_bounded() {
-        assert_eq!(demo(&[]).unwrap().bots, 5);
+    fn bots_are_thirty_unless_told_and_their_number_is_bounded() {
+        assert_eq!(demo(&[]).unwrap().bots, 30);
         assert_eq!(demo(&["--bots", "0"]).unwrap().bots, 0);
         assert!(demo(&["--bots", "201"]).is_err());
     }

@@ -8,7 +8,7 @@
 //! }
 //! ```
 //!
-//! `cli.rs` is what can be asked of it, `serve/` a node with its settings in `config/` and its log in `logs.rs`, `demo/` the chat that already moves,
+//! `cli.rs` is what can be asked of it, `serve/` a node with its settings in `config/` and its log in `logs.rs`, `demo/` the pond that already moves,
 //! `cluster/` what is asked of a cluster.
 
 mod bench;
@@ -41,7 +41,7 @@ use crate::demo::{Banner, Demo};
 pub fn run(app: App) -> ExitCode {
     let command = Cli::parse().command;
     // A node logs as its settings say.
-    let level = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let level = std::env::var("RUST_LOG").unwrap_or_else(|_| default_level(&command).to_owned());
     if !matches!(command, Command::Serve(_))
         && let Err(error) = logs::init(logs::Format::Human, &level, None)
     {
@@ -72,6 +72,14 @@ pub fn run(app: App) -> ExitCode {
     }
 }
 
+/// What is logged unless it is said otherwise. What is broken on purpose in the demo, and what comes of it, is told by its page.
+const fn default_level(command: &Command) -> &'static str {
+    match command {
+        Command::Demo(_) => "error",
+        _ => "warn",
+    }
+}
+
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().context("the system gives no runtime")
@@ -85,7 +93,7 @@ fn talk(args: &ClientArgs) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(client::run(args))
 }
 
-/// Clients are served by the shards' own threads; this runtime has the bots and the signals.
+/// Clients are served by the shards' own threads; this runtime has the links, the voters and the bots.
 fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let demo = Demo::start(args).await?;

@@ -73,7 +73,8 @@ impl Cluster {
         let record = record(config, offer, &listening.addr());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let stop_guard = stop.clone().drop_guard();
-        let me = Hello { node: record.id, name: record.name.clone(), cluster: config.cluster.clone() };
+        let (name, cluster) = (record.name.clone(), config.cluster.clone());
+        let me = Hello { node: record.id, name, cluster, to: 0 };
         let voter = match &config.voter {
             Some(voter) => Some(start_voter(config, voter, &record, &way).await?),
             None => None,

@@ -147,6 +147,10 @@ pub struct Hello {
     /// The name of the cluster. Nodes of another one are refused.
     #[prost(string, tag = "3")]
     pub cluster: String,
+    /// Whom it wants to reach, by its id; 0 when it does not say. A node that is another one, such as the next life of that one at the
+    /// same address, refuses it.
+    #[prost(fixed64, tag = "4")]
+    pub to: u64,
 }
 
 /// A call of a session, or of a node.

@@ -14,6 +14,7 @@ use crate::core::{
     Channel, ChannelState, ClusterId, LeaderStats, MemberId, PeerUrls, ProbeLook, ServerStatsReport, UrlError,
 };
 use crate::limits::STOP_TIMEOUT;
+use crate::net::link::Link;
 use crate::net::metrics::PeerTraffic;
 use crate::net::server::{AnswerBody, answer};
 use crate::net::snapshot::{self, Snapshot};
@@ -232,12 +233,8 @@ impl Transport {
     ///
     /// What was begun goes on.
     pub async fn stop(&self) {
-        self.node.stop.cancel();
-        let links = self.node.directory_mut().take_all();
+        let links = self.end();
         let ended = async {
-            for link in &links {
-                link.stop();
-            }
             for link in &links {
                 link.tasks.wait().await;
             }
@@ -245,6 +242,20 @@ impl Transport {
         if timeout(STOP_TIMEOUT, ended).await.is_err() {
             tracing::warn!("the transport stopped before all of its tasks had");
         }
+    }
+
+    /// Ends everything without waiting for it.
+    pub fn abort(&self) {
+        self.end();
+    }
+
+    fn end(&self) -> Vec<Arc<Link>> {
+        self.node.stop.cancel();
+        let links = self.node.directory_mut().take_all();
+        for link in &links {
+            link.stop();
+        }
+        links
     }
 }
 

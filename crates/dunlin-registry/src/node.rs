@@ -298,6 +298,8 @@ impl Node {
     /// Stops it without waiting for anything.
     pub fn abort(&self) {
         self.shared.stop.cancel();
+        // Else it would go on taking what its peers have for the next life of this member.
+        self.transport.abort();
     }
 }
 

@@ -78,7 +78,10 @@ pub use app::{
 };
 pub use cluster::{CallOptions, Cluster, NodeAnswer, TestCluster};
 pub use dunlin_cluster::core::Policy;
-pub use dunlin_cluster::{ClusterConfig, OutsiderError, Timing, TlsConfig, VoterConfig, registry_over_tls};
+pub use dunlin_cluster::{
+    Cluster as Links, ClusterConfig, Io, Listening, Network, OutsiderError, TcpNetwork, Timing, TlsConfig,
+    VoterConfig, registry_over_tls,
+};
 pub use dunlin_macros::{Event, service};
 pub use dunlin_registry::nodes::{NodeRecord, NodeRole, NodeState, NodeTable};
 pub use dunlin_wire::ws::{OriginPolicy, WsLimits};

@@ -29,7 +29,7 @@ const ARROWS: [Arrows; 17] = [
     Arrows::of("dunlin-admin", &["dunlin", "dunlin-http", "dunlin-registry"], &["dunlin-client"]),
     Arrows::of(
         "dunlin-cli",
-        &["dunlin", "dunlin-admin", "dunlin-client", "dunlin-jwt", "dunlin-registry"],
+        &["dunlin", "dunlin-admin", "dunlin-client", "dunlin-jwt", "dunlin-rafthttp", "dunlin-registry"],
         &[],
     ),
     Arrows::of("dunlin-jwt", &["dunlin"], &[]),

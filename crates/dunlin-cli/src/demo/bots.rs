@@ -1,160 +1,177 @@
-//! The demo's bots: clients on real sockets, some WebSocket and some TCP, that talk in the lobby.
+//! The demo's bots: clients on real sockets, some WebSocket and some TCP, whose tadpoles swim in the pond.
 //!
-//! Each bot has a task that keeps it in the room, and comes back when it is dropped. One more task, the director, has them
-//! talk: `director.rs`.
+//! Each also sends a numbered request to the ledger some times a second, and tells the judge what became of it. A bot has a
+//! home among the gates; when that is gone it goes to another one, and tries its home again after some seconds.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use dunlin_client::{Client, CloseReason, NotifyError, Push, RequestError};
-use serde_json::json;
-use tokio::sync::{mpsc, watch};
+use dunlin_client::{Client, RequestError};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, interval, sleep, timeout};
 
-use super::director::Director;
-use super::messages::{Joined, Line, Member, Name};
+use super::judge::{ANSWER_TIMEOUT, Outcome};
+use super::ledger::Court;
+use super::messages::{Enter, Entered, Record, Recorded};
+use super::swimmer::Swimmer;
 
-const ROOM: &str = "lobby";
-const NAMES: [&str; 12] = [
-    "Tern", "Knot", "Ruff", "Pipit", "Wigeon", "Godwit", "Plover", "Snipe", "Stint", "Avocet", "Curlew",
-    "Lapwing",
-];
-/// Names that a bot tries, one after another, when people have taken them.
-const NAMES_TRIED: usize = 5;
+/// How often a bot says where it is.
+const STROKE: Duration = Duration::from_millis(120);
 
-/// What people did and the director has not taken up yet.
-const HEARD_MAX: usize = 32;
+/// A request is sent with each third stroke.
+const STROKES_PER_REQUEST: u64 = 3;
+
+/// Requests of one bot that may be under way; beyond it none is sent.
+const UNDER_WAY_MAX: usize = 8;
+
+/// How long connecting and coming in may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a bot stays away from home, in seconds.
+const AWAY_SECS: std::ops::Range<f64> = 8.0..16.0;
 
 /// All bots. They end when this is dropped.
 pub(super) struct Flock {
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Flock {
-    /// Sends bots to the server at `addr`.
-    pub(super) fn send(addr: SocketAddr, count: u16) -> Self {
+    /// Sends bots to the gates.
+    pub(super) fn send(gates: &Arc<[SocketAddr]>, count: u16, court: &Court) -> Self {
         let mut tasks = JoinSet::new();
-        let (ear, heard) = mpsc::channel(HEARD_MAX);
-        let mut perches = Vec::new();
         for number in 0..usize::from(count) {
-            let (seat, perch) = watch::channel(None);
-            let scheme = if number % 2 == 0 { "ws" } else { "tcp" };
-            let ear = (number == 0).then(|| ear.clone());
-            tasks.spawn(Bot { number, url: format!("{scheme}://{addr}"), seat, ear }.live());
-            perches.push(perch);
+            let bot = Bot { number, gates: gates.clone(), court: court.clone() };
+            tasks.spawn(async move {
+                // Not all at once.
+                sleep(Duration::from_millis(number as u64 * 7)).await;
+                bot.live().await;
+            });
         }
-        if count > 0 {
-            tasks.spawn(Director::new(perches, heard).run());
-        }
-        Self { _tasks: tasks }
+        Self { tasks }
+    }
+
+    /// Ends all bots at once.
+    pub(super) fn end(&mut self) {
+        self.tasks.abort_all();
     }
 }
 
-/// A bot that is in the room.
-#[derive(Clone)]
-pub(super) struct Seated {
-    client: Client,
-    pub(super) name: Name,
-}
-
-impl Seated {
-    /// Types for a while, then says it.
-    pub(super) async fn say(&self, text: &str, typing: Duration) -> Result<(), NotifyError> {
-        self.client.notify("Chat.typing", &json!({})).await?;
-        sleep(typing).await;
-        self.client.notify("Chat.say", &json!({ "text": text })).await
-    }
-}
-
-/// One bot, in the room or on its way there.
+/// One bot.
 struct Bot {
     number: usize,
-    url: String,
-    seat: watch::Sender<Option<Seated>>,
-    /// One of the bots listens for all.
-    ear: Option<mpsc::Sender<Heard>>,
+    gates: Arc<[SocketAddr]>,
+    court: Court,
 }
 
 impl Bot {
     async fn live(self) {
+        let mut swimmer = Swimmer::new(fastrand::f64);
+        let home = self.number % self.gates.len();
+        let mut gate = home;
         loop {
-            match self.stay().await {
-                Ok(reason) => tracing::info!(bot = self.number, %reason, "a bot was dropped and comes back"),
+            let stay = (gate != home).then(|| {
+                Duration::from_secs_f64(AWAY_SECS.start + fastrand::f64() * (AWAY_SECS.end - AWAY_SECS.start))
+            });
+            gate = match self.visit(gate, &mut swimmer, stay).await {
+                Ok(()) => home,
                 Err(error) => {
-                    tracing::info!(bot = self.number, error = format!("{error:#}"), "a bot cannot come in");
+                    tracing::info!(
+                        bot = self.number,
+                        gate,
+                        error = format!("{error:#}"),
+                        "a bot goes elsewhere"
+                    );
+                    (gate + fastrand::usize(1..self.gates.len().max(2))) % self.gates.len()
                 }
-            }
-            self.seat.send_replace(None);
+            };
             // Not all at once.
-            sleep(Duration::from_millis(fastrand::u64(400..2_000))).await;
+            sleep(Duration::from_millis(fastrand::u64(50..500))).await;
         }
     }
 
-    /// Comes in and stays until the connection ends.
-    async fn stay(&self) -> anyhow::Result<CloseReason> {
-        let mut builder = Client::builder(&self.url);
-        let pushes = self.ear.is_some().then(|| builder.subscribe_all());
+    /// Swims at one gate until the connection ends, which is an error, or the stay is over.
+    async fn visit(&self, gate: usize, swimmer: &mut Swimmer, stay: Option<Duration>) -> anyhow::Result<()> {
+        let addr = self.gates.get(gate).context("there is no such gate")?;
+        // Bots of one gate speak both.
+        let scheme = if (self.number / self.gates.len()).is_multiple_of(2) { "ws" } else { "tcp" };
+        let builder = Client::builder(&format!("{scheme}://{addr}")).connect_timeout(CONNECT_TIMEOUT);
         let client = builder.connect().await?;
-        let joined = self.join(&client).await?;
-        self.seat.send_replace(Some(Seated { client: client.clone(), name: joined.you }));
-        if let (Some(ear), Some(mut pushes)) = (&self.ear, pushes) {
-            for person in joined.members.into_iter().filter(|member| !member.bot) {
-                ear.try_send(Heard::WasHere(person.name)).ok();
-            }
-            while let Some(push) = pushes.recv().await {
-                if let Some(heard) = Heard::of(&push) {
-                    // A crowd that does more than the bots can take up is not answered each time.
-                    ear.try_send(heard).ok();
-                }
-            }
-        }
-        Ok(client.closed().await)
-    }
-
-    async fn join(&self, client: &Client) -> anyhow::Result<Joined> {
-        let mut tried = 0;
-        loop {
-            let join = json!({ "room": ROOM, "name": name(self.number + tried * NAMES.len()), "bot": true });
-            match client.request("Chat.join", &join).await {
-                Ok(joined) => return Ok(joined),
-                Err(RequestError::Server(error)) if error.code == 409 && tried < NAMES_TRIED => tried += 1,
-                Err(error) => return Err(error).context("the chat does not let it in"),
-            }
-        }
+        let entered = enter(&client, swimmer).await?;
+        let mut visit = Visit { client, session: entered.session.parse()?, court: self.court.clone() };
+        visit.swim(swimmer, stay).await
     }
 }
 
-/// The name of a bot: birds, then birds with numbers.
-fn name(number: usize) -> String {
-    match (NAMES[number % NAMES.len()], number / NAMES.len()) {
-        (bird, 0) => bird.to_owned(),
-        (bird, round) => format!("{bird} {}", round + 1),
+/// Comes into the pond.
+///
+/// # Errors
+///
+/// When the gate does not let it in, or not in time.
+pub(super) async fn enter(client: &Client, swimmer: &Swimmer) -> anyhow::Result<Entered> {
+    let enter = Enter { at: swimmer.spot(), bot: true };
+    let entering = client.request_timeout("Pond.enter", &enter, CONNECT_TIMEOUT);
+    entering.await.context("the pond does not let it in")
+}
+
+/// A bot that is in the pond.
+struct Visit {
+    client: Client,
+    session: u64,
+    court: Court,
+}
+
+impl Visit {
+    async fn swim(&mut self, swimmer: &mut Swimmer, stay: Option<Duration>) -> anyhow::Result<()> {
+        let mut asking = JoinSet::new();
+        let swimming = async {
+            tokio::select! {
+                reason = self.client.closed() => Err(anyhow::Error::from(reason)),
+                never = self.strokes(swimmer, &mut asking) => match never {},
+            }
+        };
+        let ended = match stay {
+            // Who is still there when the stay is over leaves by itself.
+            Some(stay) => timeout(stay, swimming).await.unwrap_or(Ok(())),
+            None => swimming.await,
+        };
+        self.client.close().await;
+        self.court.judge().handle_gone(Instant::now(), self.session);
+        // What was under way has ended with the connection, and the judge hears of it.
+        while asking.join_next().await.is_some() {}
+        ended
     }
-}
 
-/// What happened in the room and may be worth an answer.
-#[derive(Debug)]
-pub(super) enum Heard {
-    /// Somebody was there before the bots.
-    WasHere(Name),
-    /// A person came in.
-    Came(Name),
-    /// Somebody said something, perhaps a bot.
-    Said { from: Name, text: String },
-}
-
-impl Heard {
-    fn of(push: &Push) -> Option<Self> {
-        match &*push.route {
-            "onJoin" => {
-                push.json::<Member>().ok().filter(|member| !member.bot).map(|member| Self::Came(member.name))
+    async fn strokes(&self, swimmer: &mut Swimmer, asking: &mut JoinSet<()>) -> std::convert::Infallible {
+        let mut strokes = interval(STROKE);
+        let mut number = 0;
+        for count in 1_u64.. {
+            strokes.tick().await;
+            swimmer.swim(STROKE.as_secs_f64(), fastrand::f64());
+            // A connection that has ended is told by its end.
+            self.client.notify("Pond.swim", &swimmer.spot()).await.ok();
+            while asking.try_join_next().is_some() {}
+            if count.is_multiple_of(STROKES_PER_REQUEST) && asking.len() < UNDER_WAY_MAX {
+                number += 1;
+                asking.spawn(ask(self.client.clone(), self.session, number, self.court.clone()));
             }
-            "onLine" => {
-                push.json::<Line>().ok().map(|line| Self::Said { from: line.from, text: line.text.into() })
-            }
-            _ => None,
         }
+        std::future::pending().await
     }
+}
+
+/// Sends one numbered request, and tells the judge what became of it. Requests that are begun in order are sent in order.
+async fn ask(client: Client, session: u64, number: u64, court: Court) {
+    court.judge().handle_sent(Instant::now(), session, number);
+    let patience = ANSWER_TIMEOUT + Duration::from_secs(1);
+    let asked = client.request_timeout::<_, Recorded>("Ledger.record", &Record { number }, patience).await;
+    let outcome = match asked {
+        Ok(recorded) => Outcome::Answered(recorded.number),
+        Err(RequestError::Server(_)) => Outcome::Failed,
+        // Nothing that could be told: the judge counts it as lost.
+        Err(RequestError::TimedOut { .. } | RequestError::Deserialize { .. }) => return,
+        Err(_) => Outcome::Ended,
+    };
+    court.judge().handle_outcome(session, number, outcome);
 }

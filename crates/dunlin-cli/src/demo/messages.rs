@@ -1,139 +1,203 @@
-//! What the demo's clients and its chat say to each other. A name or a text that is empty or too long never gets past
-//! here: its message cannot be read, and a request with it is answered with code 400.
-
-use std::collections::VecDeque;
-use std::fmt;
-use std::time::{SystemTime, UNIX_EPOCH};
+//! What the demo's pages, bots and nodes say to each other.
 
 use dunlin::Event;
 use serde::{Deserialize, Serialize};
 
-/// The name of a member or of a room.
-pub(super) type Name = Short<24>;
-/// What somebody says.
-pub(super) type Text = Short<500>;
+/// The pond is this wide and this high, whatever a page makes of it.
+pub(super) const POND_LEN: u16 = 10_000;
 
-/// Text that people typed: some characters, at most so many, without the spaces around them.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(super) struct Short<const CHARS_MAX: usize>(String);
-
-/// Why a text was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unfit {
-    Empty,
-    TooLong { chars_max: usize },
+/// A place in the pond.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Spot {
+    pub(super) x: u16,
+    pub(super) y: u16,
 }
 
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("a text without a character"),
-            Self::TooLong { chars_max } => write!(f, "a text of more than {chars_max} characters"),
-        }
+impl Spot {
+    /// The nearest place that is in the pond.
+    pub(super) fn in_pond(self) -> Self {
+        Self { x: self.x.min(POND_LEN), y: self.y.min(POND_LEN) }
     }
 }
 
-impl<const CHARS_MAX: usize> TryFrom<String> for Short<CHARS_MAX> {
-    type Error = Unfit;
-
-    fn try_from(text: String) -> Result<Self, Unfit> {
-        let text = text.trim();
-        match text.chars().take(CHARS_MAX + 1).count() {
-            0 => Err(Unfit::Empty),
-            count if count > CHARS_MAX => Err(Unfit::TooLong { chars_max: CHARS_MAX }),
-            _ => Ok(Self(text.to_owned())),
-        }
-    }
-}
-
-impl<const CHARS_MAX: usize> From<Short<CHARS_MAX>> for String {
-    fn from(text: Short<CHARS_MAX>) -> Self {
-        text.0
-    }
-}
-
-impl<const CHARS_MAX: usize> std::ops::Deref for Short<CHARS_MAX> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Asks to be let into a room.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Join {
-    pub(super) room: Name,
-    pub(super) name: Name,
+/// Comes into the pond.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Enter {
+    pub(super) at: Spot,
     #[serde(default)]
     pub(super) bot: bool,
 }
 
-/// What somebody finds who came in.
+/// Where somebody came in.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Joined {
-    pub(super) members: Vec<Member>,
-    pub(super) history: VecDeque<Line>,
-    pub(super) you: Name,
+pub(super) struct Entered {
+    /// The node that the client is connected to, and so the colour of its tadpole.
+    pub(super) node: String,
+    /// The tadpole's number among those of the node.
+    pub(super) id: u32,
+    /// The session, as text: it is larger than the numbers of a browser.
+    pub(super) session: String,
 }
 
-/// Says a line.
-#[derive(Serialize, Deserialize)]
-pub(super) struct Say {
-    pub(super) text: Text,
-}
-
-/// Asks for another name, and says which it is now.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Rename {
-    pub(super) name: Name,
-}
-
-/// Somebody is in the room; as a push, somebody came in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
-#[event("onJoin")]
-pub(super) struct Member {
-    pub(super) name: Name,
+/// One tadpole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Tadpole {
+    pub(super) id: u32,
+    #[serde(flatten)]
+    pub(super) at: Spot,
     pub(super) bot: bool,
 }
 
-/// Somebody left.
-#[derive(Debug, Serialize, Deserialize, Event)]
-#[event("onLeave")]
-pub(super) struct Left {
-    pub(super) name: Name,
+/// All tadpoles of one node's clients: what nodes tell each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct School {
+    pub(super) node: String,
+    pub(super) tadpoles: Vec<Tadpole>,
 }
 
-/// Somebody said something.
+/// The whole pond: what clients are told.
 #[derive(Debug, Clone, Serialize, Deserialize, Event)]
-#[event("onLine")]
-pub(super) struct Line {
-    pub(super) from: Name,
-    pub(super) text: Text,
-    /// When, in milliseconds of Unix time.
-    pub(super) at: u64,
+#[event("onPond")]
+pub(super) struct Everybody {
+    pub(super) schools: Vec<School>,
 }
 
-impl Line {
-    /// A line that is said now.
-    pub(super) fn now(from: Name, text: Text) -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { from, text, at: since.as_secs() * 1000 + u64::from(since.subsec_millis()) }
+/// A request with a number, one more than that of the request before it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) number: u64,
+}
+
+/// Which request was written down, and where.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Recorded {
+    pub(super) number: u64,
+    pub(super) node: String,
+}
+
+/// Two nodes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Pair {
+    pub(super) one: String,
+    pub(super) other: String,
+}
+
+/// One node.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Which {
+    pub(super) node: String,
+}
+
+/// What became of a button.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Done {
+    pub(super) text: String,
+}
+
+/// What is sent to a client that is to be too slow for it.
+#[derive(Debug, Clone, Serialize, Event)]
+#[event("onFlood")]
+pub(super) struct Flood {
+    pub(super) water: String,
+}
+
+/// What a node does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Phase {
+    /// It comes up: from its directory, if it was there before.
+    Starting,
+    Up,
+    /// It lets nobody in any more, finishes what it has, and sends its clients away.
+    Draining,
+    Down,
+}
+
+/// One node, as the page draws it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct NodeLook {
+    pub(super) name: String,
+    /// Where its clients are served.
+    pub(super) port: u16,
+    pub(super) phase: Phase,
+    pub(super) is_leader: bool,
+    pub(super) term: u64,
+    pub(super) sessions: u64,
+    /// Sessions of other nodes that it knows.
+    pub(super) visitors: u64,
+    /// Messages of clients and of other nodes in the last second.
+    pub(super) rate: u64,
+}
+
+/// How two nodes reach each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum LinkPhase {
+    Up,
+    Cut,
+    /// One of the two is not there, or they have not found each other yet.
+    Down,
+}
+
+/// The link between two nodes, as the page draws it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct LinkLook {
+    pub(super) one: String,
+    pub(super) other: String,
+    pub(super) phase: LinkPhase,
+    /// The round trip of Raft's probes, smoothed; none before the first.
+    pub(super) rtt_ms: Option<f64>,
+}
+
+/// What must stay 0, and beside it how much there was that could have gone wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counters {
+    /// Requests that had neither answer nor error nor the end of their connection in time.
+    pub(super) lost: u64,
+    /// Requests that were answered or handled twice.
+    pub(super) duplicated: u64,
+    /// Requests that a node handled after a later one of the same session.
+    pub(super) reordered: u64,
+    /// Sessions that a node still knows some seconds after their clients went.
+    pub(super) leaked: u64,
+    pub(super) answered: u64,
+    /// Requests that were answered with an error.
+    pub(super) failed: u64,
+    /// Requests whose connection ended before their answer.
+    pub(super) ended: u64,
+}
+
+impl Counters {
+    /// Whether all is as it must be.
+    #[cfg(test)]
+    pub(super) fn is_clean(&self) -> bool {
+        [self.lost, self.duplicated, self.reordered, self.leaked] == [0; 4]
     }
 }
 
-/// Somebody has another name now.
-#[derive(Debug, Serialize, Deserialize, Event)]
-#[event("onRename")]
-pub(super) struct Renamed {
-    pub(super) from: Name,
-    pub(super) to: Name,
+/// Something that happened to the cluster.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Happened {
+    /// Which event it is, counted from 1.
+    pub(super) number: u64,
+    /// When, in milliseconds since the demo began.
+    pub(super) at_ms: u64,
+    pub(super) text: String,
 }
 
-/// Somebody is typing.
-#[derive(Debug, Serialize, Deserialize, Event)]
-#[event("onTyping")]
-pub(super) struct Typing {
-    pub(super) name: Name,
+/// The cluster at one moment: what pages are told twice a second.
+#[derive(Debug, Clone, Serialize, Deserialize, Event)]
+#[event("onCluster")]
+pub(super) struct Snapshot {
+    pub(super) leader: Option<String>,
+    pub(super) term: u64,
+    pub(super) nodes: Vec<NodeLook>,
+    pub(super) links: Vec<LinkLook>,
+    pub(super) counters: Counters,
+    /// What the buttons have begun and what is not over yet.
+    pub(super) under_way: Vec<String>,
+    /// The last events, the newest last.
+    pub(super) events: Vec<Happened>,
+    /// Milliseconds since the demo began.
+    pub(super) now_ms: u64,
 }

@@ -1,131 +1,145 @@
-//! The demo: the gate, a chat, its page and its bots in one process.
+//! The demo: a cluster of three nodes in one process, a pond that they share, and things to break.
 //!
-//! `chat.rs` is the server a reader may learn from, `messages.rs` what it is told and tells, `bots.rs` the clients that
-//! make it move, `director.rs` who of them speaks, `script.rs` what they say, `pages.rs` the page.
+//! `pond.rs` is the server a reader may learn from, and the page shows it. `bots.rs` are the clients that make it move, by
+//! `swimmer.rs`. `nodes.rs` are the three nodes over a network that can be cut (`network.rs`), `lab.rs` what the buttons do to
+//! them, told by `desk.rs`, with a client that does not read (`slow.rs`, `valve.rs`). `ledger.rs` and `judge.rs` look that nothing
+//! is lost, `look.rs` and `events.rs` tell pages of all that, in the words of `messages.rs`. `pages.rs` is the page, `ports.rs` where it is.
 
 mod bots;
-mod chat;
-mod director;
+mod desk;
+mod events;
+mod judge;
+mod lab;
+mod ledger;
+mod look;
 mod messages;
+mod network;
+mod nodes;
 mod pages;
-mod script;
+mod pond;
+mod ports;
+mod slow;
+mod swimmer;
+mod valve;
 
 use std::fmt;
-use std::io::{ErrorKind, Write, stderr};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{Write, stderr};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
-use dunlin::{Node, StartError};
+use futures_util::future::try_join_all;
+use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use self::bots::Flock;
-use crate::cli::{DEMO_ADDR, DemoArgs};
+use self::lab::Lab;
+use self::nodes::{NAMES, Nodes};
+use self::ports::reachable;
+use crate::cli::DemoArgs;
 
-/// How many ports are tried beginning with the default one.
-const PORTS_TRIED: u16 = 20;
+/// How often the folder is tried to be removed at the end: threads that write there may still be ending.
+const REMOVALS_MAX: usize = 20;
+const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// A demo that is being served. Dropping it ends everything at once.
 pub(crate) struct Demo {
-    node: Node,
-    /// The address really bound.
-    addr: SocketAddr,
+    lab: Arc<Lab>,
+    /// Where each gate is served.
+    gates: Arc<[SocketAddr]>,
     /// The default address, if something else is served there.
     taken: Option<SocketAddr>,
     bots: u16,
     /// Bots end with the demo.
     flock: Flock,
+    /// What tells pages of the cluster.
+    telling: JoinSet<()>,
+    /// The logs of the voters.
+    dir: Option<TempDir>,
 }
 
 impl Demo {
-    /// Serves the chat and its page, and sends the bots in.
+    /// Starts the nodes, and sends the bots in.
     ///
     /// # Errors
     ///
-    /// When the address cannot be served, with what to do about it.
+    /// When an address cannot be served, with what to do about it.
     ///
     /// # Cancel safety
     ///
-    /// Dropped early, nothing stays.
+    /// Dropped early, nothing stays but perhaps a temporary folder.
     pub(crate) async fn start(args: &DemoArgs) -> anyhow::Result<Self> {
-        let (node, taken) = match args.addr {
-            Some(addr) => (serve(addr).await.map_err(|error| advise(error, addr))?, None),
-            None => serve_by_default().await?,
-        };
-        let addr = *node.addrs().first().context("the gate has no address")?;
-        if !addr.ip().is_loopback() {
-            // Said even when logs are off; a closed stderr hides it, and nothing else can be told then either.
-            writeln!(
-                stderr(),
-                "warning: {addr} can be reached from other machines, and the demo has no login"
-            )
-            .ok();
+        let found = ports::find(args.addr, NAMES.len())?;
+        let dir = TempDir::with_prefix("dunlin-demo-").context("there is no place for the voters' logs")?;
+        let origin = ports::origins(&found.addrs);
+        let nodes = Nodes::new(&found.addrs, dir.path().to_owned(), origin).context("no port for a node")?;
+        let lab = Lab::new(nodes);
+        let started = try_join_all((0..NAMES.len()).map(|index| lab.start(index))).await;
+        if let Err(error) = started {
+            lab.end();
+            return Err(error.into());
         }
-        let flock = Flock::send(reachable(addr), args.bots);
-        Ok(Self { node, addr, taken, bots: args.bots, flock })
+        lab.events.add(format!("{} are up", NAMES.join(", ")));
+        let gates: Arc<[SocketAddr]> = found.addrs.iter().copied().map(reachable).collect();
+        warn_of_strangers(&found.addrs);
+        let mut telling = JoinSet::new();
+        telling.spawn(look::tell(lab.clone()));
+        let flock = Flock::send(&gates, args.bots, &lab.court);
+        Ok(Self { lab, gates, taken: found.taken, bots: args.bots, flock, telling, dir: Some(dir) })
     }
 
     /// Serves until Ctrl-C or SIGTERM.
     ///
     /// # Errors
     ///
-    /// When signals cannot be listened for, or the gate fails.
+    /// When signals cannot be listened for.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it ends everything at once.
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
-        self.node.run_until_signal().await.context("the demo ended unasked")?;
-        drop(self.flock);
+    pub(crate) async fn run(mut self) -> anyhow::Result<()> {
+        let why = "signals cannot be listened for";
+        let mut interrupt = signal(SignalKind::interrupt()).context(why)?;
+        let mut terminate = signal(SignalKind::terminate()).context(why)?;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        self.end().await;
         Ok(())
     }
-}
 
-async fn serve(addr: SocketAddr) -> Result<Node, StartError> {
-    pages::serve_pages(chat::app()).listen(addr).start().await
-}
-
-/// Serves on the default address, or on the next port that is free; then it also gives the address that was not.
-async fn serve_by_default() -> anyhow::Result<(Node, Option<SocketAddr>)> {
-    let mut addr = DEMO_ADDR;
-    loop {
-        match serve(addr).await {
-            Ok(node) => return Ok((node, (addr != DEMO_ADDR).then_some(DEMO_ADDR))),
-            Err(error) if is_taken(&error) && addr.port() + 1 < DEMO_ADDR.port() + PORTS_TRIED => {
-                addr.set_port(addr.port() + 1);
+    /// Ends everything, and removes the folder.
+    async fn end(&mut self) {
+        self.telling.abort_all();
+        self.flock.end();
+        self.lab.end();
+        let Some(dir) = self.dir.take() else { return };
+        for _ in 0..REMOVALS_MAX {
+            // Voters end beside this, and write until they have.
+            sleep(REMOVAL_PAUSE).await;
+            if std::fs::remove_dir_all(dir.path()).is_ok() {
+                break;
             }
-            Err(error) => return Err(advise(error, addr)),
         }
     }
 }
 
-fn is_taken(error: &StartError) -> bool {
-    matches!(error, StartError::Bind { source, .. } if source.kind() == ErrorKind::AddrInUse)
-}
-
-/// Adds to an error what to do about it.
-fn advise(error: StartError, addr: SocketAddr) -> anyhow::Error {
-    let any = SocketAddr::new(addr.ip(), 0);
-    let advice = match &error {
-        StartError::Bind { source, .. } if source.kind() == ErrorKind::AddrInUse => {
-            format!("something else is served there: stop it, or take any free port with --addr {any}")
-        }
-        StartError::Bind { source, .. } if source.kind() == ErrorKind::AddrNotAvailable => {
-            "this machine has no such address: --addr 0.0.0.0:3250 serves on all that it has".to_owned()
-        }
-        StartError::Bind { .. } => format!("take any free port with --addr {any}"),
-        _ => return error.into(),
-    };
-    anyhow::anyhow!("{:#}\n  {advice}", anyhow::Error::from(error))
-}
-
-/// Where an address can be reached from this machine.
-fn reachable(mut addr: SocketAddr) -> SocketAddr {
-    if addr.ip().is_unspecified() {
-        addr.set_ip(match addr.ip() {
-            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-        });
+impl Drop for Demo {
+    fn drop(&mut self) {
+        self.lab.end();
     }
-    addr
+}
+
+fn warn_of_strangers(addrs: &[SocketAddr]) {
+    for addr in addrs.iter().filter(|addr| !addr.ip().is_loopback()).take(1) {
+        // Said even when logs are off; a closed stderr hides it, and nothing else can be told then either.
+        writeln!(stderr(), "warning: {addr} can be reached from other machines, and the demo has no login")
+            .ok();
+    }
 }
 
 /// What the demo says when it is served.
@@ -139,25 +153,29 @@ impl fmt::Display for Banner<'_> {
         let style = |code| if self.is_styled { code } else { "" };
         let (bold, dim, link, plain) =
             (style("\x1b[1m"), style("\x1b[2m"), style("\x1b[1;36m"), style("\x1b[0m"));
-        let Demo { addr, taken, bots, .. } = self.demo;
-        let room = match bots {
-            0 => "nobody is there yet".to_owned(),
-            1 => "one bot is there already".to_owned(),
-            bots => format!("{bots} bots are talking there already"),
+        let Demo { gates, taken, bots, .. } = self.demo;
+        let tadpoles = match bots {
+            0 => "nobody swims there yet".to_owned(),
+            1 => "one bot swims there already".to_owned(),
+            bots => format!("{bots} bots swim there already"),
         };
         writeln!(f)?;
-        writeln!(f, "  {bold}dunlin{plain} {dim}{}{plain}", env!("CARGO_PKG_VERSION"))?;
+        writeln!(
+            f,
+            "  {bold}dunlin{plain} {dim}{}{plain}   three nodes, one pond",
+            env!("CARGO_PKG_VERSION")
+        )?;
         writeln!(f)?;
-        writeln!(f, "  open   {link}http://{}/{plain}", reachable(*addr))?;
-        writeln!(f, "         {room}; a second tab talks with the first")?;
-        if let Some(taken) = taken {
-            writeln!(
-                f,
-                "         {dim}port {} was taken, so it is {} this time{plain}",
-                taken.port(),
-                addr.port()
-            )?;
+        for (index, (name, addr)) in NAMES.iter().zip(gates.iter()).enumerate() {
+            let word = if index == 0 { "open" } else { "    " };
+            writeln!(f, "  {word}   {link}http://{addr}/{plain}   {dim}{name}{plain}")?;
         }
+        writeln!(f, "         {tadpoles}; a second tab lands on another node")?;
+        if let (Some(taken), Some(addr)) = (taken, gates.first()) {
+            let (taken, port) = (taken.port(), addr.port());
+            writeln!(f, "         {dim}port {taken} was taken, so it begins at {port} this time{plain}")?;
+        }
+        writeln!(f, "  try    Kill leader, Cut a link, Drain a node, Slow client; four counters stay 0")?;
         writeln!(f, "  next   {bold}cargo test --workspace{plain}")?;
         writeln!(f, "  stop   Ctrl-C")?;
         writeln!(f)

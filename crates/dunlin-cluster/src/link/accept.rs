@@ -151,6 +151,10 @@ impl Link for Served {
             let why = format!("this node is of the cluster `{}`", self.0.me.cluster);
             return Err(Status::permission_denied(why));
         }
+        // Before anything else: the link that this node may have with us is not ended for one that is not for us.
+        if hello.to != 0 && hello.to != self.0.me.node {
+            return Err(Status::failed_precondition("another node is meant"));
+        }
         let guests = self.0.clone();
         let turn = guests.begin(hello.node).await;
         let outgoing = Arc::new(Outgoing::default());

@@ -107,7 +107,7 @@ async fn connect(
         .max_decoding_message_size(MESSAGE_LEN_MAX)
         .max_encoding_message_size(MESSAGE_LEN_MAX);
     // A fresh queue takes it.
-    outgoing.send(dialer.me.clone().into()).ok();
+    outgoing.send(Hello { to: peer.id(), ..dialer.me.clone() }.into()).ok();
     let request = Request::new(outgoing.clone().batches());
     let mut stream =
         client.open(request).await.map_err(|status| LinkError::Refused(Box::new(status)))?.into_inner();

@@ -163,3 +163,21 @@ async fn a_link_knows_how_long_the_way_there_and_back_takes_and_a_cut_one_does_n
     backend.cluster.abort();
     until(|| peer.round_trip().is_none().then_some(())).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_next_life_of_a_node_at_its_address_keeps_its_link_while_the_record_of_the_last_one_lasts() {
+    let rig = Rig::new();
+    let config = rig.config("backend");
+    let (first, gate) = (rig.start(&config, &["Echo"]).await, rig.node("gate", &[]).await);
+    gate.peer(&first).await;
+    first.cluster.abort();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let second = rig.start(&config, &["Echo"]).await;
+    let peer = gate.peer(&second).await;
+    assert!(gate.cluster.peer(first.cluster.id()).is_some(), "the last life is still in the registry");
+    let waiting = peer.call(call("Echo.never", 1)).unwrap();
+    let lost = timeout(Duration::from_secs(10), waiting).await;
+    assert!(lost.is_err(), "the call waits on: {lost:?}");
+    assert_eq!(peer.links(), 1);
+    assert!(gate.cluster.peer(first.cluster.id()).is_none(), "by now it is not");
+}

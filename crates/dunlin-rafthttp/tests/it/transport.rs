@@ -41,3 +41,20 @@ async fn appends_are_counted_at_both_ends() {
     let leader = serde_json::to_value(one.transport.leader_stats()).unwrap();
     assert_eq!(leader["followers"]["2"]["counts"]["success"], 1);
 }
+
+#[tokio::test]
+async fn a_peer_that_was_aborted_is_not_there_any_more() {
+    let (one, two) = pair().await;
+    let is_active = || two.transport.active_since(MemberId(1)).is_some();
+    let until = async |is_so: &dyn Fn() -> bool| {
+        let waiting = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(Duration::from_secs(10), waiting).await.unwrap();
+    };
+    until(&is_active).await;
+    one.transport.abort();
+    until(&|| !is_active()).await;
+}

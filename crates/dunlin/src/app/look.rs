@@ -76,6 +76,11 @@ impl Node {
         self.parts().shared.cluster.get()?.cluster()
     }
 
+    /// Looks at what keeps this node among the others: its links, and the voter if it is one. `None` when it stands alone.
+    pub fn with_links<R>(&self, look: impl FnOnce(&Links) -> R) -> Option<R> {
+        self.links_of().map(look)
+    }
+
     /// What the node said of itself when it joined its cluster; `None` when it stands alone.
     #[must_use]
     pub fn record(&self) -> Option<&NodeRecord> {

@@ -18,13 +18,14 @@ use super::{GateStats, Shared};
 use crate::cluster::Cluster;
 use crate::edge::{AcceptGate, MemoryConnector, TlsAcceptor, TlsError};
 use crate::group::Groups;
-use crate::service::{Lifecycle, RouteInfo};
+use crate::service::{AppParts, Lifecycle, RouteInfo};
 use crate::session::Sessions;
 
 /// How long shards, and then services, may still take after the deadline of a stop has cut short what was running.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// For so long nothing of other nodes has to run until a node that drains goes on to stop: what was on its way has come by then.
+/// For so long nothing of other nodes' clients has to come until a node that drains goes on to stop: what was on its way has come by then.
+/// What nodes ask by themselves does not count, since some ask all the time.
 const DRAIN_QUIET: Duration = Duration::from_millis(300);
 
 /// How often that is looked at.
@@ -56,6 +57,7 @@ pub struct Stopped {
 /// An application that runs.
 pub struct Node {
     parts: NodeParts,
+    services: Arc<AppParts>,
     ending: tokio::sync::Mutex<Ending>,
     /// Whether somebody inside of the process asks it to stop, or it does.
     is_stop_asked: watch::Sender<bool>,
@@ -87,8 +89,10 @@ struct Ending {
 impl Node {
     pub(super) fn new(mut parts: NodeParts, lifecycle: Lifecycle) -> Self {
         let shards = std::mem::take(&mut parts.shards);
+        let services = lifecycle.parts().clone();
         let ending = Ending { lifecycle, shards, are_services_told: false, is_clean: true, stopped: None };
-        Self { parts, ending: tokio::sync::Mutex::new(ending), is_stop_asked: watch::Sender::new(false) }
+        let is_stop_asked = watch::Sender::new(false);
+        Self { parts, services, ending: tokio::sync::Mutex::new(ending), is_stop_asked }
     }
 
     pub(super) fn parts(&self) -> &NodeParts {
@@ -233,10 +237,11 @@ impl Node {
         stopped
     }
 
-    /// Stops without waiting for anything: connections end at once.
+    /// Stops without waiting for anything: connections, ticks and background tasks end at once, and services are not told.
     pub fn abort(&self) {
         self.is_stop_asked.send_replace(true);
         self.stop_shards(Instant::now());
+        self.services.abort();
         if let Some(cluster) = self.parts.shared.cluster.get().and_then(|host| host.cluster()) {
             cluster.abort();
         }
@@ -251,10 +256,11 @@ impl Node {
                 tracing::warn!(%error, "the other nodes could not be told that this one drains");
             }
             let mut quiet_since = Instant::now();
-            let mut taken = self.stats().forwarded_in;
+            let brought = || self.parts.shared.stats.forwarded_in_of_clients.get();
+            let mut taken = brought();
             while quiet_since.elapsed() < DRAIN_QUIET {
                 tokio::time::sleep(DRAIN_LOOK).await;
-                let now = self.stats().forwarded_in;
+                let now = brought();
                 if host.running() > 0 || now != taken {
                     (taken, quiet_since) = (now, Instant::now());
                 }

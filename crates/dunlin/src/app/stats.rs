@@ -60,6 +60,8 @@ pub(crate) struct Stats {
     pub(crate) slow_clients: Counter,
     pub(crate) forwarded_out: Counter,
     pub(crate) forwarded_in: Counter,
+    /// Those of clients among them.
+    pub(crate) forwarded_in_of_clients: Counter,
 }
 
 /// What happened on this node since it began. Every number but the last two only grows; differences are gauges, such as

@@ -197,6 +197,7 @@ impl Handler {
 
     fn handle_call(&mut self, call: frame::Call) {
         self.gate.app.stats.forwarded_in.add(1);
+        self.gate.app.stats.forwarded_in_of_clients.add(u64::from(call.session != 0));
         self.unconfirmed.remove(&call.session);
         self.runner.handle_call(call, &mut self.starters);
     }

@@ -69,6 +69,11 @@ impl Lifecycle {
         Self { parts, components, started: 0 }
     }
 
+    /// What the services share.
+    pub(crate) const fn parts(&self) -> &Arc<AppParts> {
+        &self.parts
+    }
+
     /// Starts all services on the runtime this is called on. When one fails, those before it are stopped again.
     ///
     /// # Errors

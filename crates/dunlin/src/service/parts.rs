@@ -28,6 +28,12 @@ impl AppParts {
         Self { states, groups, timers, tasks, call_timeout }
     }
 
+    /// Ends all timers and background tasks at once.
+    pub(crate) fn abort(&self) {
+        self.timers.end();
+        self.tasks.abort();
+    }
+
     /// The application's state of type `T`, if it was given one.
     #[must_use]
     pub fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {

@@ -96,6 +96,19 @@ impl Tasks {
         aborted.len()
     }
 
+    /// Takes no new task and aborts the rest, without waiting for it to be gone.
+    pub(crate) fn abort(&self) {
+        let aborted: Vec<_> = {
+            let mut set = self.lock();
+            set.is_over = true;
+            set.running.values().flatten().cloned().collect()
+        };
+        // Unlocked: a task that is gone takes itself off the list.
+        for task in aborted {
+            task.abort();
+        }
+    }
+
     async fn gone(&self) {
         loop {
             let gone = self.0.all_gone.notified();

@@ -328,3 +328,26 @@ async fn a_client_that_is_sent_away_comes_back_by_itself_when_somebody_serves_ag
     };
     tokio::time::timeout(Duration::from_secs(20), back).await.unwrap();
 }
+
+struct Clock(Arc<AtomicUsize>);
+
+#[service]
+impl Clock {
+    #[every("10ms")]
+    async fn tick(&self) -> Result<()> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_is_aborted_ticks_no_more() {
+    let ticks = Arc::new(AtomicUsize::new(0));
+    let app = App::new().service(Clock(ticks.clone()));
+    let node = app.local().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(105)).await;
+    assert_eq!(ticks.load(Ordering::Relaxed), 10);
+    node.abort();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(ticks.load(Ordering::Relaxed), 10);
+}

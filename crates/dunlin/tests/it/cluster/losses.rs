@@ -7,7 +7,7 @@ use dunlin::{App, CallError, LocalClient, TestCluster};
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
-use super::{Seen, room};
+use super::{Seen, room, with_gates};
 
 async fn two_backends() -> (TestCluster, Arc<Seen>) {
     let (mut cluster, seen) = (TestCluster::new(), Arc::new(Seen::default()));
@@ -129,4 +129,22 @@ async fn without_any_node_that_serves_it_a_route_is_unavailable_and_then_unknown
     sleep(Duration::from_secs(10)).await;
     let gone = one[0].request::<String>("Room.name", ()).await;
     assert!(matches!(gone, Err(CallError::Server { code: 404, .. })), "{gone:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_others_ask_all_the_time_drains_as_fast_as_one_that_they_do_not() {
+    let (mut cluster, _) = with_gates(&["gate"]).await;
+    let asking = cluster.node("gate").cluster();
+    let asking = tokio::spawn(async move {
+        loop {
+            // While it stops there may be nobody to ask.
+            asking.call_all::<String>("Room.name", &()).await.ok();
+            sleep(Duration::from_millis(20)).await;
+        }
+    });
+    sleep(Duration::from_millis(500)).await;
+    let begin = Instant::now();
+    cluster.stop("one").await;
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    asking.abort();
 }
