@@ -115,6 +115,7 @@ setInterval(async () => {
 function show(snapshot) {
   last = snapshot;
   window.__state = { ...snapshot, me: mine.node };
+  school.handleNodes(snapshot.nodes);
   graph.show(snapshot);
   showCounters(document, snapshot.counters);
   refused = refused.filter(({ at_ms }) => snapshot.now_ms - at_ms < 10_000);

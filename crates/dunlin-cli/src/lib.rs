@@ -71,7 +71,7 @@ fn ask(question: Question) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(cluster::run(question))
 }
 
-/// Clients are served by the shards' own threads; this runtime has the links, the voters and the bots.
+/// Clients are served by the shards' own threads; bots have one of their own, and this runtime has the links and the voters.
 fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let demo = Demo::start(args).await?;

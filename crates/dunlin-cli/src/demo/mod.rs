@@ -76,19 +76,23 @@ impl Demo {
         let dir = TempDir::with_prefix("dunlin-demo-").context("there is no place for the voters' logs")?;
         let origin = ports::origins(&found.addrs);
         let nodes = Nodes::new(&found.addrs, dir.path().to_owned(), origin).context("no port for a node")?;
-        let lab = Lab::new(nodes);
-        let started = try_join_all((0..NAMES.len()).map(|index| lab.start(index))).await;
-        if let Err(error) = started {
-            lab.end();
-            return Err(error.into());
-        }
+        // From here on whatever is begun ends with the demo.
+        let mut demo = Self {
+            lab: Lab::new(nodes),
+            gates: found.addrs.iter().copied().map(reachable).collect(),
+            taken: found.taken,
+            bots: args.bots,
+            flock: Flock::default(),
+            telling: JoinSet::new(),
+            dir: Some(dir),
+        };
+        let lab = &demo.lab;
+        try_join_all((0..NAMES.len()).map(|index| lab.start(index))).await?;
         lab.events.add(format!("{} are up", NAMES.join(", ")));
-        let gates: Arc<[SocketAddr]> = found.addrs.iter().copied().map(reachable).collect();
         warn_of_strangers(&found.addrs);
-        let mut telling = JoinSet::new();
-        telling.spawn(look::tell(lab.clone()));
-        let flock = Flock::send(&gates, args.bots, &lab.court);
-        Ok(Self { lab, gates, taken: found.taken, bots: args.bots, flock, telling, dir: Some(dir) })
+        demo.telling.spawn(look::tell(lab.clone()));
+        demo.flock = Flock::send(&demo.gates, args.bots, &lab.court).context("no thread for the bots")?;
+        Ok(demo)
     }
 
     /// Serves until Ctrl-C or SIGTERM.
