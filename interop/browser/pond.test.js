@@ -68,6 +68,17 @@ describe("the school", () => {
     assert.equal(school.rings.length, 0);
   });
 
+  test("waits for no word of a node that is down, and takes its tadpoles again when it is back", () => {
+    const school = new School();
+    school.handlePond(pond(at(1, 0.2, 0.5)));
+    school.handleNodes([{ name: "n1", phase: "down" }, { name: "n2", phase: "up" }]);
+    school.handlePond(pond(at(1, 0.2, 0.5)));
+    assert.deepEqual([school.tadpoles.size, school.rings.length], [0, 1]);
+    school.handleNodes([{ name: "n1", phase: "up" }]);
+    school.handlePond(pond(at(1, 0.2, 0.5)));
+    assert.equal(school.tadpoles.size, 1);
+  });
+
   test("settles at once when nothing is animated", () => {
     const school = new School();
     school.handlePond(pond(at(1, 0.2, 0.5)));

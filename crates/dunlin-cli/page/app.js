@@ -115,6 +115,7 @@ setInterval(async () => {
 function show(snapshot) {
   last = snapshot;
   window.__state = { ...snapshot, me: mine.node };
+  school.handleNodes(snapshot.nodes);
   graph.show(snapshot);
   showCounters(document, snapshot.counters);
   refused = refused.filter(({ at_ms }) => snapshot.now_ms - at_ms < 10_000);
@@ -123,7 +124,15 @@ function show(snapshot) {
   $("leader").textContent = leaderText(snapshot);
   $("leader").dataset.leader = snapshot.leader ?? "";
   $("leader").dataset.term = snapshot.term;
+  showAdmin(snapshot.admin_port);
   if (isStatic) draw();
+}
+
+/** The cluster page is on the machine of the demo alone. */
+function showAdmin(port) {
+  const isHere = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+  $("admin").hidden = !(port && isHere);
+  $("admin").href = `http://127.0.0.1:${port}/admin/`;
 }
 
 function showYou(state, text) {

@@ -16,12 +16,20 @@ const RINGS_MAX = 40;
 export class School {
   tadpoles = new Map();
   rings = [];
-  #is_new = true;
+  #isNew = true;
+  #gone = new Set();
+
+  /** The cluster says which nodes are not there: what was last heard of their tadpoles is nothing to wait for. */
+  handleNodes(nodes) {
+    this.#gone = new Set(nodes.filter(({ phase }) => phase === "down").map(({ name }) => name));
+    for (const [key, tadpole] of this.tadpoles) if (this.#gone.has(tadpole.node)) this.#remove(key, tadpole);
+  }
 
   /** The server says where everybody is; `mine` is the key of our own, which is drawn where we have it. */
   handlePond(schools, mine) {
     const there = new Set();
     for (const { node, tadpoles } of schools) {
+      if (this.#gone.has(node)) continue;
       for (const { id, x, y, bot } of tadpoles) {
         const key = `${node}/${id}`;
         if (key === mine) continue;
@@ -30,11 +38,14 @@ export class School {
       }
     }
     for (const [key, tadpole] of this.tadpoles) {
-      if (there.has(key)) continue;
-      this.tadpoles.delete(key);
-      this.#ring(tadpole);
+      if (!there.has(key)) this.#remove(key, tadpole);
     }
-    this.#is_new = false;
+    this.#isNew = false;
+  }
+
+  #remove(key, tadpole) {
+    this.tadpoles.delete(key);
+    this.#ring(tadpole);
   }
 
   #hear(key, { node, bot, x, y }) {
@@ -46,7 +57,7 @@ export class School {
     const tadpole = { node, bot, x, y, to: { x, y }, heading: (x * 97 + y * 61) % (2 * Math.PI), speed: 0 };
     this.tadpoles.set(key, tadpole);
     // Those who were there before us did not come just now.
-    if (!this.#is_new) this.#ring(tadpole);
+    if (!this.#isNew) this.#ring(tadpole);
   }
 
   #ring({ x, y, node }) {

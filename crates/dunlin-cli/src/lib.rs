@@ -93,7 +93,7 @@ fn talk(args: &ClientArgs) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(client::run(args))
 }
 
-/// Clients are served by the shards' own threads; this runtime has the links, the voters and the bots.
+/// Clients are served by the shards' own threads; bots have one of their own, and this runtime has the links and the voters.
 fn run_demo(args: &DemoArgs) -> anyhow::Result<()> {
     runtime()?.block_on(async {
         let demo = Demo::start(args).await?;

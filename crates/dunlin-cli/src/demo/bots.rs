@@ -6,9 +6,12 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
 use anyhow::Context;
 use dunlin_client::{Client, RequestError};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep, timeout};
 
@@ -32,29 +35,44 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a bot stays away from home, in seconds.
 const AWAY_SECS: std::ops::Range<f64> = 8.0..16.0;
 
-/// All bots. They end when this is dropped.
+/// All bots, or none yet. They end when this is dropped.
+#[derive(Default)]
 pub(super) struct Flock {
-    tasks: JoinSet<()>,
+    /// Dropped, it ends them.
+    stop: Option<oneshot::Sender<()>>,
 }
 
 impl Flock {
-    /// Sends bots to the gates.
-    pub(super) fn send(gates: &Arc<[SocketAddr]>, count: u16, court: &Court) -> Self {
-        let mut tasks = JoinSet::new();
-        for number in 0..usize::from(count) {
+    /// Sends bots to the gates, from a thread of their own: what clients do is not to be time of the cluster's.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no thread or no runtime.
+    pub(super) fn send(gates: &Arc<[SocketAddr]>, count: u16, court: &Court) -> io::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let bots = (0..usize::from(count)).map(|number| {
             let bot = Bot { number, gates: gates.clone(), court: court.clone() };
-            tasks.spawn(async move {
+            async move {
                 // Not all at once.
                 sleep(Duration::from_millis(number as u64 * 7)).await;
                 bot.live().await;
-            });
-        }
-        Self { tasks }
+            }
+        });
+        let bots: Vec<_> = bots.collect();
+        let living = async move {
+            let bots: JoinSet<()> = bots.into_iter().collect();
+            // Nobody says anything on this channel: it ends.
+            stopped.await.ok();
+            drop(bots);
+        };
+        thread::Builder::new().name("dunlin-bots".to_owned()).spawn(move || runtime.block_on(living))?;
+        Ok(Self { stop: Some(stop) })
     }
 
     /// Ends all bots at once.
     pub(super) fn end(&mut self) {
-        self.tasks.abort_all();
+        self.stop.take();
     }
 }
 

@@ -6,6 +6,8 @@
 //! - *reordered*: a request that a node handled after a later one of the same session;
 //! - *leaked*: a session that a node still knows some seconds after its client went.
 //!
+//! What nodes themselves count as their sessions is held against it: sessions that nobody has spoken of are leaked as well.
+//!
 //! Bots say what they sent and got and when they went, nodes what they handled and whom they know; neither knows of the other.
 
 use std::collections::{BTreeSet, HashMap};
@@ -53,6 +55,8 @@ pub(super) struct Judge {
     over: BTreeSet<Life>,
     /// When clients went, by session.
     gone: HashMap<u64, Instant>,
+    /// Since when a life counts more sessions than anybody has spoken of, and whether that was counted already.
+    unexplained: HashMap<Life, (Instant, bool)>,
     counters: Counters,
 }
 
@@ -133,9 +137,34 @@ impl Judge {
     /// A node is gone, and with it all that it knew and all its clients.
     pub(super) fn handle_node_gone(&mut self, now: Instant, life: Life) {
         self.over.insert(life);
+        self.unexplained.remove(&life);
         self.known.retain(|(at, _), _| *at != life);
         for (session, _) in self.gates.iter().filter(|(_, gate)| **gate == life) {
             self.gone.entry(*session).or_insert(now);
+        }
+    }
+
+    /// A node counts so many sessions of its own, and so many of other nodes.
+    pub(super) fn handle_counted(&mut self, now: Instant, life: Life, (sessions, visitors): (u64, u64)) {
+        let Self { known, gates, over, gone, .. } = self;
+        if over.contains(&life) {
+            return;
+        }
+        let (mut own, mut others) = (0, 0);
+        for (session, gate) in gates.iter() {
+            let is_known = known.contains_key(&(life, *session));
+            own += u64::from(*gate == life && is_known);
+            others += u64::from(*gate != life && (is_known || !gone.contains_key(session)));
+        }
+        let excess = sessions.saturating_sub(own) + visitors.saturating_sub(others);
+        if excess == 0 {
+            self.unexplained.remove(&life);
+            return;
+        }
+        let (since, is_counted) = self.unexplained.entry(life).or_insert((now, false));
+        if !*is_counted && now.duration_since(*since) > LEAVE_TIMEOUT {
+            *is_counted = true;
+            self.counters.leaked += excess;
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) async fn tell(lab: Arc<Lab>) {
     loop {
         tokio::select! {
             now = ticks.tick() => {
-                lab.court.judge().handle_time(now);
+                look_for_leaks(&lab, now);
                 rates.look(&lab, now);
             }
             () = lab.events.next() => {}
@@ -37,6 +37,17 @@ pub(super) async fn tell(lab: Arc<Lab>) {
             watchers.and_then(|watchers| watchers.broadcast(&snapshot).ok());
         }
     }
+}
+
+/// Tells the judge of the time, and how many sessions each node counts.
+fn look_for_leaks(lab: &Lab, now: Instant) {
+    for index in 0..NAMES.len() {
+        if let Some(node) = lab.nodes.node(index) {
+            let (life, stats) = (lab.nodes.life(index), node.stats());
+            lab.court.judge().handle_counted(now, life, (stats.sessions(), stats.visitors));
+        }
+    }
+    lab.court.judge().handle_time(now);
 }
 
 /// How many messages of clients and of other nodes each node handles in a second.
@@ -96,5 +107,6 @@ pub(super) fn snapshot(lab: &Lab, rates: &[u64]) -> Snapshot {
         under_way: lab.events.under_way(),
         events: lab.events.last(),
         now_ms: lab.events.now_ms(),
+        admin_port: lab.nodes.admin_addr().map(|addr| addr.port()),
     }
 }

@@ -200,4 +200,6 @@ pub(super) struct Snapshot {
     pub(super) events: Vec<Happened>,
     /// Milliseconds since the demo began.
     pub(super) now_ms: u64,
+    /// The port of the cluster page, on this machine.
+    pub(super) admin_port: Option<u16>,
 }

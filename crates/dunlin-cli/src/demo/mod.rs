@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use dunlin_admin::{Admin, AdminConfig};
 use futures_util::future::try_join_all;
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,6 +45,10 @@ use crate::cli::DemoArgs;
 /// How often the folder is tried to be removed at the end: threads that write there may still be ending.
 const REMOVALS_MAX: usize = 20;
 const REMOVAL_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where the cluster page is, or else on any free port.
+const ADMIN_ADDR: &str = "127.0.0.1:7070";
+const ADMIN_ADDR_ANY: &str = "127.0.0.1:0";
 
 /// A demo that is being served. Dropping it ends everything at once.
 pub(crate) struct Demo {
@@ -75,20 +80,26 @@ impl Demo {
         let found = ports::find(args.addr, NAMES.len())?;
         let dir = TempDir::with_prefix("dunlin-demo-").context("there is no place for the voters' logs")?;
         let origin = ports::origins(&found.addrs);
-        let nodes = Nodes::new(&found.addrs, dir.path().to_owned(), origin).context("no port for a node")?;
-        let lab = Lab::new(nodes);
-        let started = try_join_all((0..NAMES.len()).map(|index| lab.start(index))).await;
-        if let Err(error) = started {
-            lab.end();
-            return Err(error.into());
-        }
+        let admin = start_admin(args.addr).await;
+        let nodes =
+            Nodes::new(&found.addrs, dir.path().to_owned(), origin, admin).context("no port for a node")?;
+        // From here on whatever is begun ends with the demo.
+        let mut demo = Self {
+            lab: Lab::new(nodes),
+            gates: found.addrs.iter().copied().map(reachable).collect(),
+            taken: found.taken,
+            bots: args.bots,
+            flock: Flock::default(),
+            telling: JoinSet::new(),
+            dir: Some(dir),
+        };
+        let lab = &demo.lab;
+        try_join_all((0..NAMES.len()).map(|index| lab.start(index))).await?;
         lab.events.add(format!("{} are up", NAMES.join(", ")));
-        let gates: Arc<[SocketAddr]> = found.addrs.iter().copied().map(reachable).collect();
         warn_of_strangers(&found.addrs);
-        let mut telling = JoinSet::new();
-        telling.spawn(look::tell(lab.clone()));
-        let flock = Flock::send(&gates, args.bots, &lab.court);
-        Ok(Self { lab, gates, taken: found.taken, bots: args.bots, flock, telling, dir: Some(dir) })
+        demo.telling.spawn(look::tell(lab.clone()));
+        demo.flock = Flock::send(&demo.gates, args.bots, &lab.court).context("no thread for the bots")?;
+        Ok(demo)
     }
 
     /// Serves until Ctrl-C or SIGTERM.
@@ -134,6 +145,21 @@ impl Drop for Demo {
     }
 }
 
+/// The cluster page, on loopback alone. The demo goes on without it.
+async fn start_admin(asked: Option<SocketAddr>) -> Option<Admin> {
+    let any = asked.is_some_and(|addr| addr.port() == 0);
+    if !any && let Ok(admin) = Admin::start(AdminConfig::new(ADMIN_ADDR)).await {
+        return Some(admin);
+    }
+    match Admin::start(AdminConfig::new(ADMIN_ADDR_ANY)).await {
+        Ok(admin) => Some(admin),
+        Err(error) => {
+            tracing::warn!(%error, "there is no cluster page");
+            None
+        }
+    }
+}
+
 fn warn_of_strangers(addrs: &[SocketAddr]) {
     for addr in addrs.iter().filter(|addr| !addr.ip().is_loopback()).take(1) {
         // Said even when logs are off; a closed stderr hides it, and nothing else can be told then either.
@@ -174,6 +200,9 @@ impl fmt::Display for Banner<'_> {
         if let (Some(taken), Some(addr)) = (taken, gates.first()) {
             let (taken, port) = (taken.port(), addr.port());
             writeln!(f, "         {dim}port {taken} was taken, so it begins at {port} this time{plain}")?;
+        }
+        if let Some(addr) = self.demo.lab.nodes.admin_addr() {
+            writeln!(f, "  look   {link}http://{addr}/admin/{plain}   {dim}the cluster page{plain}")?;
         }
         writeln!(f, "  try    Kill leader, Cut a link, Drain a node, Slow client; four counters stay 0")?;
         writeln!(f, "  next   {bold}cargo test --workspace{plain}")?;

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dunlin::service::RateLimit;
+use dunlin::service::{MeterLayer, RateLimit};
 use dunlin::{App, ClusterConfig, Node, OriginPolicy, SendQueue, StartError, Timing, VoterConfig, WhenFull};
+use dunlin_admin::Admin;
 use dunlin_rafthttp::{MemberId, Transport};
 use dunlin_registry::State as Voter;
 
@@ -38,6 +39,8 @@ pub(super) struct Nodes {
     network: CutNetwork,
     dir: PathBuf,
     origin: OriginPolicy,
+    /// Shows them all, if it could be had.
+    admin: Option<Admin>,
     slots: Vec<Slot>,
 }
 
@@ -60,7 +63,12 @@ impl Nodes {
     /// # Errors
     ///
     /// When there are no ports for the cluster.
-    pub(super) fn new(clients: &[SocketAddr], dir: PathBuf, origin: OriginPolicy) -> io::Result<Self> {
+    pub(super) fn new(
+        clients: &[SocketAddr],
+        dir: PathBuf,
+        origin: OriginPolicy,
+        admin: Option<Admin>,
+    ) -> io::Result<Self> {
         let network = CutNetwork::default();
         let slot = |(name, client_addr): (&&str, &SocketAddr)| {
             let state = SlotState { phase: Phase::Down, life: 0, node: None };
@@ -68,12 +76,17 @@ impl Nodes {
             Ok(Slot { client_addr: *client_addr, cluster_addr, state: Mutex::new(state) })
         };
         let slots = NAMES.iter().zip(clients).map(slot).collect::<io::Result<_>>()?;
-        Ok(Self { network, dir, origin, slots })
+        Ok(Self { network, dir, origin, admin, slots })
     }
 
     /// Which node has this name.
     pub(super) fn index_of(&self, name: &str) -> Option<usize> {
         NAMES.iter().position(|known| *known == name)
+    }
+
+    /// Where the cluster page is.
+    pub(super) fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(Admin::addr)
     }
 
     /// Where the clients of each are served.
@@ -130,8 +143,12 @@ impl Nodes {
             .voter(VoterConfig::new(voter_id(index), self.dir.join(name)))
             .network(self.network.clone())
             .timing(TIMING);
-        let app = limited(app, self.origin.clone()).cluster(config).listen(slot.client_addr);
+        let app = limited(app.layer(MeterLayer::new(*name)), self.origin.clone());
+        let app = app.cluster(config).listen(slot.client_addr);
         let node = Arc::new(Box::pin(app.start()).await?);
+        if let Some(admin) = &self.admin {
+            admin.watch(name, &node);
+        }
         if let Some(mut state) = self.lock(index) {
             state.phase = Phase::Up;
             state.node = Some(node);

@@ -110,6 +110,23 @@ fn who_is_forgotten_in_time_and_who_is_still_there_is_no_leak() {
 }
 
 #[test]
+fn sessions_that_a_node_counts_and_nobody_has_spoken_of_are_leaked_when_they_stay() {
+    let counted = |count: (u64, u64), looks: u32| {
+        let (mut judge, now) = (Judge::default(), Instant::now());
+        judge.handle_opened(A, 7);
+        judge.handle_opened(B, 8);
+        judge.handle_opened(B, 9);
+        for look in 0..looks {
+            judge.handle_counted(now + LEAVE_TIMEOUT * look, A, count);
+        }
+        judge.counters().leaked
+    };
+    assert_eq!(counted((1, 2), 9), 0, "one of its own, and two that may be there");
+    assert_eq!(counted((2, 4), 2), 0, "for a moment it may be behind");
+    assert_eq!(counted((2, 4), 9), 3);
+}
+
+#[test]
 fn sessions_that_are_over_cost_no_memory() {
     let (mut judge, now) = asked();
     judge.handle_opened(A, 7);
