@@ -4,19 +4,8 @@
 // exit code is 0 when every claim holds. The browser is $CHROMIUM or /usr/bin/chromium.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { assert, claim, launch, verdict, WAIT_MS } from "./claims.mjs";
 
-const WAIT_MS = 40_000;
-const OVERALL_MS = 300_000;
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 const COUNTERS = ["lost", "duplicated", "reordered", "leaked"];
@@ -27,28 +16,6 @@ if (!url) {
   process.exit(2);
 }
 if (folder) mkdirSync(folder, { recursive: true });
-
-// Whatever hangs, the check ends; the browser's process ends with this one.
-setTimeout(() => {
-  console.log(`FAILED  the check ends within ${OVERALL_MS / 1000} s`);
-  process.exit(1);
-}, OVERALL_MS).unref();
-
-const failures = [];
-
-async function claim(text, check) {
-  try {
-    const found = await check();
-    console.log(`ok      ${text}${found ? ` (${found})` : ""}`);
-  } catch (error) {
-    failures.push(text);
-    console.log(`FAILED  ${text}: ${String(error.message).split("\n")[0]}`);
-  }
-}
-
-function assert(condition, message) {
-  if (!condition) throw new Error(message);
-}
 
 const complaints = [];
 /** While a node is away on purpose, a browser complains of connections to it. */
@@ -259,11 +226,7 @@ async function checkSlow(a) {
   });
 }
 
-// Playwright makes a new, empty profile for each launch and removes it afterwards.
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
-  args: FLAGS,
-});
+const browser = await launch();
 try {
   const a = await openPage(browser, { viewport: DESKTOP, colorScheme: "light" }, "tab=0");
   const b = await openPage(browser, { viewport: DESKTOP, colorScheme: "dark" }, "tab=1");
@@ -282,10 +245,8 @@ try {
     assert(complaints.length === 0, complaints.slice(0, 3).join(" | "));
   });
 } catch (error) {
-  failures.push("the check runs to its end");
-  console.log(`FAILED  the check runs to its end: ${String(error.message).split("\n")[0]}`);
+  await claim("the check runs to its end", () => Promise.reject(error));
 } finally {
   await browser.close();
 }
-console.log(failures.length === 0 ? "every claim holds" : `${failures.length} claims failed`);
-process.exit(failures.length === 0 ? 0 : 1);
+verdict();
