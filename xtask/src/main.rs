@@ -1,5 +1,6 @@
 //! Chores of the workspace: `cargo xtask CHORE`. Each chore is a module with its arguments and one `run`.
 
+mod abuse;
 mod addrs;
 mod bench;
 mod faults;
@@ -27,6 +28,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Chore {
+    /// Attack a gate that nobody has set up, and write down what happened.
+    Abuse,
     /// Measure beside the peers.
     Bench(bench::BenchArguments),
     /// Let things happen to members of the registry, or to the nodes of a cluster, and look whether they keep what they promise.
@@ -42,6 +45,7 @@ enum Chore {
 
 fn main() -> Result<()> {
     match Arguments::parse().chore {
+        Chore::Abuse => abuse::run(),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Faults(arguments) => faults::run(&arguments),
         Chore::Interop(interop) => interop.run(),

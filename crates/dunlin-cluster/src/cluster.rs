@@ -4,6 +4,7 @@
 //! is dialed; who is there no more is dialed no more. There are never two peers of one node: who is left is forgotten before a new one is made.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use dunlin_rafthttp::{ClusterId, MemberId};
@@ -70,6 +71,7 @@ impl Cluster {
         let way = Way { network: config.network.clone(), tls: tls.clone(), from: config.name.clone() };
         let bind_error = |source| StartError::Bind { addr: config.listen.clone(), source: Arc::new(source) };
         let listening = config.network.listen(&config.listen).await.map_err(bind_error)?;
+        warn_of_plain_text(config, &listening.addr());
         let record = record(config, offer, &listening.addr());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let stop_guard = stop.clone().drop_guard();
@@ -308,6 +310,19 @@ async fn start_voter(
         None => builder.plain_text(),
     };
     Voter::start(&node, &begin, None, set_up).map_err(failed)
+}
+
+/// Without TLS whoever reaches the port is a node.
+fn warn_of_plain_text(config: &ClusterConfig, addr: &str) {
+    // What is no address of a socket is inside the process.
+    let Ok(addr) = addr.parse::<SocketAddr>() else { return };
+    let is_near = match addr.ip() {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    };
+    if config.tls.is_none() && !is_near {
+        tracing::warn!(%addr, "other nodes are served in plain text on an address that strangers may reach; set up TLS");
+    }
 }
 
 /// The voters, to be asked from afar.

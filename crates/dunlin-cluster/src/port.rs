@@ -1,7 +1,11 @@
 //! The one port of a node: links and the registry over gRPC, Raft over HTTP/1.1, told apart by their paths.
 
+mod heard;
+
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dunlin_rafthttp::Transport;
@@ -9,12 +13,14 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::service::Routes;
 use tower_service::Service as _;
 
+use self::heard::{FIRST_WORDS_LEN, Heard};
 use crate::limits::{CONNECTIONS_MAX, HELLO_TIMEOUT, WINDOW_LEN};
 use crate::nano::Caller;
 use crate::net::{Io, Listening};
@@ -79,7 +85,16 @@ impl Port {
             .timer(TokioTimer::new())
             .initial_stream_window_size(WINDOW_LEN)
             .initial_connection_window_size(WINDOW_LEN);
-        if let Err(error) = builder.serve_connection(TokioIo::new(io), service).await {
+        let (io, heard) = Heard::new(io);
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
+        let served = match timeout(HELLO_TIMEOUT, &mut serving).await {
+            Ok(served) => served,
+            Err(_) if heard.load(Ordering::Relaxed) < FIRST_WORDS_LEN => {
+                return tracing::debug!("a connection on which nothing was said was closed");
+            }
+            Err(_) => serving.await,
+        };
+        if let Err(error) = served {
             tracing::debug!(error, "a node's connection ended");
         }
     }

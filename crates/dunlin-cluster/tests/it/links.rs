@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use dunlin_cluster::frame::{Call, Outcome, Push, Said};
-use dunlin_cluster::{Lost, SendError};
+use dunlin_cluster::{Lost, Network as _, SendError};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout};
 
 use crate::rig::{Rig, until};
@@ -180,4 +181,24 @@ async fn the_next_life_of_a_node_at_its_address_keeps_its_link_while_the_record_
     assert!(lost.is_err(), "the call waits on: {lost:?}");
     assert_eq!(peer.links(), 1);
     assert!(gate.cluster.peer(first.cluster.id()).is_none(), "by now it is not");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_that_says_nothing_or_half_a_word_does_not_keep_its_place() {
+    let rig = Rig::new();
+    let node = rig.node("node", &["Echo"]).await;
+    let addr = node.cluster.record().urls[0].trim_start_matches("http://").to_owned();
+    for words in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let mut stranger = rig.network.dial("stranger", &addr).await.unwrap();
+        stranger.write_all(words).await.unwrap();
+        let begun = Instant::now();
+        let mut heard = Vec::new();
+        timeout(Duration::from_secs(60), stranger.read_to_end(&mut heard)).await.expect("it is closed").ok();
+        assert!(begun.elapsed() < Duration::from_secs(7), "{words:?}: {:?}", begun.elapsed());
+    }
+    // Who has said its first words may be silent.
+    let gate = rig.node("gate", &[]).await;
+    let peer = gate.peer(&node).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert!(peer.call(call("Echo.say", 1)).unwrap().await.is_ok());
 }

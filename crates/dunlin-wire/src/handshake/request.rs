@@ -1,17 +1,26 @@
 //! The handshake request: the first thing a client says.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::HandshakeError;
 use super::fields::{Fields, ObjectWriter, into_object, parse_object, take, take_text, take_texts};
 
 /// The body of a client's handshake packet.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct HandshakeRequest {
     /// What the client's library says of itself.
     pub sys: ClientSys,
     /// What the application adds; `null` when it adds nothing.
     pub user: Value,
+}
+
+/// Without `user`, which is where clients put tokens and passwords.
+impl fmt::Debug for HandshakeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandshakeRequest").field("sys", &self.sys).finish_non_exhaustive()
+    }
 }
 
 /// What a client's library says of itself. Every field may be missing; one of an unexpected type is kept in `other`.

@@ -172,3 +172,10 @@ fn answer_without_a_valid_code_is_an_error() {
         assert!(matches!(result, Err(HandshakeError::NoCode)), "{body:?}");
     }
 }
+
+#[test]
+fn what_a_client_adds_is_not_in_the_text_that_logs_would_have() {
+    let request = HandshakeRequest::parse(br#"{"sys":{"type":"web"},"user":{"token":"secret"}}"#).unwrap();
+    let said = format!("{request:?}");
+    assert!(said.contains("web") && !said.contains("secret"), "{said}");
+}

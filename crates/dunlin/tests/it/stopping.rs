@@ -182,7 +182,7 @@ async fn a_stop_under_load_answers_every_request_that_was_started() {
                     loop {
                         match wire.recv().await {
                             None => return (answers, wire.close_code),
-                            Some((dunlin_wire::PacketKind::Data, _)) => break,
+                            Some((PacketKind::Data, _)) => break,
                             Some(_) => {}
                         }
                     }
