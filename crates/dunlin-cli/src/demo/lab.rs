@@ -18,7 +18,7 @@ use super::desk::Desk;
 use super::events::{Action, Events, UnderWay};
 use super::ledger::{Court, serve_ledger};
 use super::messages::Phase;
-use super::nodes::{NAMES, Nodes};
+use super::nodes::{NAMES, Nodes, name};
 use super::pages::serve_pages;
 use super::pond::Pond;
 use super::ports::reachable;
@@ -74,7 +74,7 @@ impl Lab {
     pub(super) async fn start(self: &Arc<Self>, index: usize) -> std::result::Result<(), dunlin::StartError> {
         self.nodes.set_phase(index, Phase::Starting);
         let life = self.nodes.next_life(index);
-        let name = NAMES.get(index).copied().unwrap_or_default();
+        let name = name(index);
         let app = serve_pages(App::new(), self.nodes.client_addrs());
         let app = serve_ledger(app, name, life, &self.court);
         let app = app.service(Pond::at(name)).service_as("Lab", Desk).state(self.clone());
@@ -264,8 +264,4 @@ impl Lab {
     fn find(&self, node: &str) -> Result<usize> {
         self.nodes.index_of(node).ok_or_else(|| Error::not_found("there is no node of this name"))
     }
-}
-
-fn name(index: usize) -> &'static str {
-    NAMES.get(index).copied().unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use tokio::time::{Instant, interval};
 use super::desk::WATCHERS;
 use super::lab::Lab;
 use super::messages::{LinkLook, NodeLook, Snapshot};
-use super::nodes::NAMES;
+use super::nodes::{NAMES, name};
 
 /// How often pages are told of the cluster.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -79,10 +79,10 @@ impl Rates {
 /// The cluster as it is now; `rates` are messages a second of each node.
 pub(super) fn snapshot(lab: &Lab, rates: &[u64]) -> Snapshot {
     let leader = lab.leader();
-    let node = |(index, name): (usize, &&str)| {
+    let node = |index: usize| {
         let stats = lab.nodes.node(index).map(|node| node.stats()).unwrap_or_default();
         NodeLook {
-            name: (*name).to_owned(),
+            name: name(index).to_owned(),
             port: lab.nodes.client_addrs().nth(index).map_or(0, |addr| addr.port()),
             phase: lab.nodes.phase(index),
             is_leader: leader.is_some_and(|(leader, _)| leader == index),
@@ -94,14 +94,13 @@ pub(super) fn snapshot(lab: &Lab, rates: &[u64]) -> Snapshot {
     };
     let link = |(one, other): (usize, usize)| {
         let (phase, round_trip) = lab.nodes.link((one, other));
-        let name = |index: usize| NAMES.get(index).copied().unwrap_or_default().to_owned();
         let rtt_ms = round_trip.map(|time| (time.as_secs_f64() * 100_000.0).round() / 100.0);
-        LinkLook { one: name(one), other: name(other), phase, rtt_ms }
+        LinkLook { one: name(one).to_owned(), other: name(other).to_owned(), phase, rtt_ms }
     };
     Snapshot {
-        leader: leader.and_then(|(index, _)| NAMES.get(index)).map(|name| (*name).to_owned()),
+        leader: leader.map(|(index, _)| name(index).to_owned()),
         term: leader.map_or(0, |(_, term)| term),
-        nodes: NAMES.iter().enumerate().map(node).collect(),
+        nodes: (0..NAMES.len()).map(node).collect(),
         links: [(0, 1), (1, 2), (0, 2)].map(link).into(),
         counters: lab.court.judge().counters(),
         under_way: lab.events.under_way(),

@@ -134,13 +134,13 @@ impl Nodes {
     ///
     /// Not cancel safe, see [`App::start`].
     pub(super) async fn start(&self, index: usize, app: App) -> Result<(), StartError> {
-        let (Some(slot), Some(name)) = (self.slots.get(index), NAMES.get(index)) else { return Ok(()) };
+        let Some(slot) = self.slots.get(index) else { return Ok(()) };
         let urls: Vec<String> =
             self.slots.iter().map(|slot| format!("http://{}", slot.cluster_addr)).collect();
         let voters = (1..).zip(urls.iter().map(String::as_str));
-        let config = ClusterConfig::new(*name, &slot.cluster_addr)
+        let config = ClusterConfig::new(name(index), &slot.cluster_addr)
             .voters(voters)
-            .voter(VoterConfig::new(voter_id(index), self.dir.join(name)))
+            .voter(VoterConfig::new(voter_id(index), self.dir.join(name(index))))
             .network(self.network.clone())
             .timing(TIMING);
         let app = limited(app.layer(MeterLayer::new(*name)), self.origin.clone());
@@ -230,7 +230,8 @@ impl Nodes {
     }
 }
 
-fn name(index: usize) -> &'static str {
+/// The name of a node.
+pub(super) fn name(index: usize) -> &'static str {
     NAMES.get(index).copied().unwrap_or_default()
 }
 
