@@ -73,7 +73,7 @@ pub(crate) enum Command {
   dunlin demo --bots 0                a quiet pond
   RUST_LOG=dunlin=debug dunlin demo   with the server's log on stderr")]
 pub(crate) struct DemoArgs {
-    /// Address and port to serve on [default: 127.0.0.1:3250, or the next free port]
+    /// Address and port of the first node, after which come the others [default: 127.0.0.1:3250, or the next free ones]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_addr)]
     pub(crate) addr: Option<SocketAddr>,
 
