@@ -143,11 +143,11 @@ impl Nodes {
             .voter(VoterConfig::new(voter_id(index), self.dir.join(name(index))))
             .network(self.network.clone())
             .timing(TIMING);
-        let app = limited(app.layer(MeterLayer::new(*name)), self.origin.clone());
+        let app = limited(app.layer(MeterLayer::new(name(index))), self.origin.clone());
         let app = app.cluster(config).listen(slot.client_addr);
         let node = Arc::new(Box::pin(app.start()).await?);
         if let Some(admin) = &self.admin {
-            admin.watch(name, &node);
+            admin.watch(name(index), &node);
         }
         if let Some(mut state) = self.lock(index) {
             state.phase = Phase::Up;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dunlin::{Cluster, Error, Groups, Msg, Result, Session, SessionId, service};
+use dunlin::{Cluster, Groups, Msg, Result, Session, SessionId, service};
 use tokio::time::{Instant, timeout};
 
 use super::messages::{Enter, Entered, Everybody, School, Spot, Tadpole};
@@ -66,12 +66,8 @@ impl Pond {
     }
 
     /// A node says where the tadpoles of its clients are.
-    #[request]
-    async fn hear(&self, session: Session, Msg(school): Msg<School>) -> Result<()> {
-        // Clients have an address; calls of nodes come from nobody.
-        if session.remote_addr().is_some() {
-            return Err(Error::forbidden("only nodes may say this"));
-        }
+    #[request(internal)]
+    async fn hear(&self, Msg(school): Msg<School>) -> Result<()> {
         self.with(|swimming| swimming.heard.insert(school.node.clone(), (Instant::now(), school)));
         Ok(())
     }
