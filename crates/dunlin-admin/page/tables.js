@@ -74,7 +74,9 @@ export function routes(table, state, now, before) {
     const service = name.replace(/\.[^.]*$/, "");
     return state.nodes.filter((node) => node.services.includes(service) || node.look?.routes.some((route) => route.name === name));
   };
-  const rows = [...labels].sort(([a], [b]) => a.localeCompare(b)).map(([name, route]) => {
+  const calls = (name) => now.sum("dunlin_calls_total", { route: name }) ?? 0;
+  const busiest = [...labels].sort(([a], [b]) => calls(b) - calls(a) || a.localeCompare(b));
+  const rows = busiest.map(([name, route]) => {
     const of = { route: name };
     const errors = now.rate(before, "dunlin_calls_total", { ...of, outcome: "error" });
     const cells = [

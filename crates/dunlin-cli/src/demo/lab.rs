@@ -78,7 +78,24 @@ impl Lab {
         let app = serve_pages(App::new(), self.nodes.client_addrs());
         let app = serve_ledger(app, name, life, &self.court);
         let app = app.service(Pond::at(name)).service_as("Lab", Desk).state(self.clone());
-        self.nodes.start(index, app).await
+        self.nodes.start(index, app).await?;
+        self.heed(index, name);
+        Ok(())
+    }
+
+    /// Drains a node when somebody asks for that elsewhere, on the cluster page or by the command.
+    fn heed(self: &Arc<Self>, index: usize, name: &'static str) {
+        let Some(node) = self.nodes.node(index) else { return };
+        let lab = self.me.clone();
+        let heeding = async move {
+            node.stop_asked().await;
+            drop(node);
+            if let Some(lab) = lab.upgrade() {
+                // One that is away already was asked here.
+                lab.drain(name).ok();
+            }
+        };
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).spawn_on(heeding, &self.runtime);
     }
 
     /// Ends everything at once.

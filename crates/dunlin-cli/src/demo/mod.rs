@@ -31,6 +31,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dunlin_admin::{Admin, AdminConfig};
 use futures_util::future::try_join_all;
+use socket2::Socket;
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -57,6 +58,8 @@ pub(crate) struct Demo {
     gates: Arc<[SocketAddr]>,
     /// The default address, if something else is served there.
     taken: Option<SocketAddr>,
+    /// Keep the gates' ports while a node is away.
+    _kept: Vec<Socket>,
     bots: u16,
     /// Bots end with the demo.
     flock: Flock,
@@ -88,6 +91,7 @@ impl Demo {
             lab: Lab::new(nodes),
             gates: found.addrs.iter().copied().map(reachable).collect(),
             taken: found.taken,
+            _kept: found.kept,
             bots: args.bots,
             flock: Flock::default(),
             telling: JoinSet::new(),

@@ -1,10 +1,11 @@
 //! Where the demo's three gates are served: one address each, on ports that are free.
 
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context;
 use dunlin::OriginPolicy;
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::cli::DEMO_ADDR;
 
@@ -12,9 +13,11 @@ use crate::cli::DEMO_ADDR;
 const PORTS_TRIED: u16 = 20;
 
 /// Addresses of gates.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct GateAddrs {
     pub(super) addrs: Vec<SocketAddr>,
+    /// Keeps the ports while a gate is away.
+    pub(super) kept: Vec<Socket>,
     /// The default address, if something else is served there.
     pub(super) taken: Option<SocketAddr>,
 }
@@ -41,13 +44,23 @@ pub(super) fn find(asked: Option<SocketAddr>, count: usize) -> anyhow::Result<Ga
             next.set_port(port);
         }
     }
-    let addrs = held.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    let addr = |socket: &Socket| {
+        let bound = socket.local_addr()?.as_socket();
+        bound.ok_or_else(|| io::Error::new(ErrorKind::AddrNotAvailable, "the socket has no address"))
+    };
+    let addrs = held.iter().map(addr).collect::<io::Result<Vec<_>>>()?;
     let is_taken = asked.is_none() && addrs.first() != Some(&begin);
-    Ok(GateAddrs { addrs, taken: is_taken.then_some(begin) })
+    // Elsewhere than on Linux nobody could listen beside them.
+    let kept = if cfg!(target_os = "linux") { held } else { Vec::new() };
+    Ok(GateAddrs { addrs, kept, taken: is_taken.then_some(begin) })
 }
 
-fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(addr)
+/// Takes an address without listening there: a gate may, and the kernel gives the port to nobody else.
+fn bind(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    Ok(socket)
 }
 
 fn is_near(begin: SocketAddr, addr: SocketAddr) -> bool {
@@ -92,6 +105,8 @@ pub(super) fn origins(addrs: &[SocketAddr]) -> OriginPolicy {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     fn any() -> SocketAddr {
@@ -109,8 +124,18 @@ mod tests {
     }
 
     #[test]
+    fn a_gate_may_listen_where_its_port_is_kept_again_and_again() {
+        let found = find(Some(any()), 1).unwrap();
+        for _ in 0..2 {
+            let gate = TcpListener::bind(found.addrs[0]).unwrap();
+            assert!(std::net::TcpStream::connect(gate.local_addr().unwrap()).is_ok());
+        }
+        assert!(std::net::TcpStream::connect(found.addrs[0]).is_err(), "nobody listens");
+    }
+
+    #[test]
     fn a_port_that_was_asked_for_and_is_taken_is_refused_with_advice() {
-        let held = bind(any()).unwrap();
+        let held = TcpListener::bind(any()).unwrap();
         let error = find(Some(held.local_addr().unwrap()), 3).unwrap_err();
         let text = format!("{error:#}");
         assert!(text.contains("--addr 127.0.0.1:0"), "{text}");

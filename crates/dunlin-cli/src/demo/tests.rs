@@ -152,12 +152,12 @@ async fn bots_swim_by_themselves_and_everybody_is_seen_at_every_gate() {
 }
 
 #[tokio::test]
-async fn clients_cannot_speak_for_a_node() {
+async fn what_nodes_say_to_each_other_no_client_can_say() {
     let demo = demo(0).await;
     let visitor = Visitor::at(&demo, 0).await;
     let forged =
         visitor.client.request::<_, Value>("Pond.hear", &json!({ "node": "n2", "tadpoles": [] })).await;
-    assert!(matches!(forged, Err(RequestError::Server(error)) if error.code == 403));
+    assert!(matches!(forged, Err(RequestError::Server(error)) if error.code == 404));
 }
 
 #[tokio::test]
@@ -225,6 +225,16 @@ async fn a_node_that_is_drained_sends_its_clients_away_and_comes_back() {
         "{:?}",
         back.events
     );
+}
+
+#[tokio::test]
+async fn a_node_that_is_asked_to_stop_on_the_cluster_page_drains_as_by_the_button() {
+    let demo = demo(0).await;
+    let mut visitor = Visitor::at(&demo, 0).await;
+    visitor.cluster("a whole cluster", is_whole).await;
+    demo.lab.nodes.node(1).unwrap().ask_to_stop();
+    visitor.cluster("it drains", |now| now.nodes[1].phase == Phase::Draining).await;
+    visitor.cluster("a whole cluster again", is_whole).await;
 }
 
 #[tokio::test]

@@ -283,8 +283,13 @@ impl Node {
         is_clean
     }
 
-    /// Waits until somebody asks for a stop, here or by way of the cluster.
-    async fn stop_asked(&self) {
+    /// Waits until somebody asks for a stop, here or by way of the cluster; for those who do not leave that to
+    /// [`run_until_signal`](Self::run_until_signal).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost but the wait.
+    pub async fn stop_asked(&self) {
         let mut asked = self.is_stop_asked.subscribe();
         let by_cluster = async {
             match self.parts.shared.cluster.get().and_then(|host| host.cluster()) {
