@@ -33,13 +33,13 @@ export function nodes(table, state, now, before) {
   const heads = [
     "node", "state", "roles",
     ["sessions", "dunlin_sessions"], ["in /s", "dunlin_messages_in_total"], ["forwarded /s", "dunlin_forwarded_out_total"],
-    ["too slow", "dunlin_slow_clients_total"], ["committed", "dunlin_raft_committed_index"], ["lag", "dunlin_raft_committed_index - dunlin_raft_applied_index"],
+    ["too slow", "dunlin_slow_clients_total"], ["committed", "dunlin_raft_committed_index"], ["lag", "dunlin_raft_lag"],
     ["sync", "dunlin_raft_sync_seconds"], "version", "",
   ];
   const rows = state.nodes.map((node) => {
     const of = { node: node.name };
     const committed = now.sum("dunlin_raft_committed_index", of);
-    const lag = committed === null ? null : committed - now.sum("dunlin_raft_applied_index", of);
+    const lag = now.sum("dunlin_raft_lag", of);
     const cells = [
       make("span", { class: "strong", title: `${node.id}\n${node.urls.join(" ")}` }, node.is_leader ? `♛ ${node.name}` : node.name),
       make("span", { class: "state", "data-state": node.state, title: node.silence }, node.silence ? `${node.state}, silent` : node.state),
@@ -119,12 +119,12 @@ export function links(table, state, now) {
         attributes: { "data-link": `${name}-${link.name}`, "data-state": isUp ? "up" : "down" },
         cells: [
           `${name} → ${link.name}`, make("span", { class: "state", "data-state": isUp ? "up" : "down" }, isUp ? "up" : "down"),
-          isUp ? time(now.sum("dunlin_link_round_trip_seconds", of)) : "–", short(now.sum("dunlin_link_calls_in_flight", of)), String(link.links),
+          isUp ? time(now.sum("dunlin_link_round_trip_seconds", of)) : "–", short(now.sum("dunlin_link_calls_in_flight", of)), short(now.sum("dunlin_links_total", of)),
         ],
       };
     }),
   );
-  const heads = ["link", "state", ["round trip", "dunlin_link_round_trip_seconds"], ["in flight", "dunlin_link_calls_in_flight"], ["links so far", "links that there were to this node"]];
+  const heads = ["link", "state", ["round trip", "dunlin_link_round_trip_seconds"], ["in flight", "dunlin_link_calls_in_flight"], ["links so far", "dunlin_links_total"]];
   fill(table, heads, rows, "this node stands alone");
 }
 

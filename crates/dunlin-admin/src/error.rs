@@ -40,6 +40,17 @@ pub enum AdminError {
         /// How many it has.
         len: usize,
     },
+    /// The certificate of the port cannot be used.
+    #[error("the admin port's certificate cannot be used")]
+    Tls(#[from] Arc<dunlin::TlsError>),
+    /// The authority of other nodes' ports cannot be read.
+    #[error("the authority of other nodes' admin ports cannot be read from {}", path.display())]
+    Authority {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: Arc<rustls_pki_types::pem::Error>,
+    },
     /// Something else in the process records metrics already.
     #[error("the process has another recorder for metrics already")]
     Recorder,

@@ -40,10 +40,11 @@ mod state;
 mod watcher;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use dunlin::Node;
+use dunlin::{Node, ServerTls, TlsFiles};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +56,7 @@ use self::events::EventLog;
 pub use self::events::{Event, EventKind};
 use self::metrics::Meters;
 use self::others::Others;
+use self::port::Port;
 
 /// How long answers that are on their way may take when it stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -70,6 +72,8 @@ pub type SetLogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 pub struct AdminConfig {
     listen: String,
     token: Option<Token>,
+    tls: Option<TlsFiles>,
+    authority: Option<PathBuf>,
     set_log_level: Option<SetLogLevel>,
 }
 
@@ -77,13 +81,27 @@ impl AdminConfig {
     /// Serves on `host:port`. Anything but loopback needs a token.
     #[must_use]
     pub fn new(listen: impl Into<String>) -> Self {
-        Self { listen: listen.into(), token: None, set_log_level: None }
+        Self { listen: listen.into(), token: None, tls: None, authority: None, set_log_level: None }
     }
 
     /// Answers only those that have this token, on loopback too.
     #[must_use]
     pub fn token(mut self, token: Token) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// Serves over TLS alone. The files are read again when they change.
+    #[must_use]
+    pub fn tls(mut self, files: TlsFiles) -> Self {
+        self.tls = Some(files);
+        self
+    }
+
+    /// Trusts other nodes' admin ports that have a certificate of this authority, a PEM file, instead of those that the public knows.
+    #[must_use]
+    pub fn authority(mut self, path: impl Into<PathBuf>) -> Self {
+        self.authority = Some(path.into());
         self
     }
 
@@ -135,6 +153,7 @@ impl Shared {
 pub struct Admin {
     shared: Arc<Shared>,
     addr: SocketAddr,
+    is_tls: bool,
     tasks: TaskTracker,
 }
 
@@ -149,7 +168,10 @@ impl Admin {
     ///
     /// Dropping the future ends what was begun.
     pub async fn start(config: AdminConfig) -> Result<Self, AdminError> {
-        let AdminConfig { listen, token, set_log_level } = config;
+        let AdminConfig { listen, token, tls, authority, set_log_level } = config;
+        let tls = tls.map(ServerTls::load).transpose().map_err(Arc::new)?;
+        let is_tls = tls.is_some();
+        let others = Others::new(token.clone(), authority.as_deref())?;
         let bind_error = |source| AdminError::Bind { addr: listen.clone(), source: Arc::new(source) };
         let listener = TcpListener::bind(&listen).await.map_err(bind_error)?;
         let addr = listener.local_addr().map_err(bind_error)?;
@@ -158,7 +180,7 @@ impl Admin {
         }
         let stop = CancellationToken::new();
         let shared = Arc::new(Shared {
-            others: Others::new(token.clone()),
+            others,
             token,
             set_log_level,
             watched: Mutex::default(),
@@ -168,14 +190,22 @@ impl Admin {
         });
         let tasks = TaskTracker::new();
         tasks.spawn(watcher::run(shared.clone()));
-        tasks.spawn(port::serve(listener, http::router(shared.clone()), stop, tasks.clone()));
-        Ok(Self { shared, addr, tasks })
+        let port =
+            Port { router: http::router(shared.clone()), tls: tls.map(Arc::new), stop, tasks: tasks.clone() };
+        tasks.spawn(port.serve(listener));
+        Ok(Self { shared, addr, is_tls, tasks })
     }
 
     /// Where it is served.
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Where it is served, as a URL.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.is_tls { "https" } else { "http" }, self.addr)
     }
 
     /// Shows a node of this process too, under this name. One of the same name that was watched before is not any more.

@@ -73,6 +73,7 @@ impl Meters {
             let labels = [("node", name.to_owned()), ("to", link.name.clone())];
             gauge!("dunlin_link_up", &labels).set(f64::from(u8::from(link.is_up)));
             gauge!("dunlin_link_calls_in_flight", &labels).set(link.in_flight as f64);
+            counter!("dunlin_links_total", &labels).absolute(link.links);
             if let Some(round_trip) = link.round_trip {
                 gauge!("dunlin_link_round_trip_seconds", &labels).set(round_trip.as_secs_f64());
             }
@@ -128,6 +129,7 @@ fn measure_voter(name: &str, node: &Node) {
         ("dunlin_raft_has_leader", yes(state.leader != 0)),
         ("dunlin_raft_committed_index", state.committed as f64),
         ("dunlin_raft_applied_index", state.applied as f64),
+        ("dunlin_raft_lag", state.committed.saturating_sub(state.applied) as f64),
         ("dunlin_raft_sync_seconds", state.sync_took.as_secs_f64()),
     ];
     for (metric, value) in now {

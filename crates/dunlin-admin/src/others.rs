@@ -1,16 +1,23 @@
 //! Other nodes, each asked at its own admin port with the token that all share: what they say of themselves, whose sessions they have, and to kick one.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
 use dunlin_http::{RequestBody, Transport};
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use http_body_util::{BodyExt as _, Limited};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::access::{CHANGE, Token};
+use crate::error::AdminError;
 use crate::limits::{OTHER_LEN_MAX, OTHER_TIMEOUT, OTHERS_AT_ONCE_MAX};
 
 /// The way to other nodes' admin ports.
@@ -26,9 +33,17 @@ pub(crate) enum Answer<T> {
 }
 
 impl Others {
-    pub(crate) fn new(token: Option<Token>) -> Self {
-        let transport = Transport::builder().max_conns_per_host(2).dial_timeout(Some(OTHER_TIMEOUT)).build();
-        Self { transport, token }
+    /// A way that trusts those whom this authority has signed, or else whom the public knows.
+    ///
+    /// # Errors
+    ///
+    /// [`AdminError::Authority`].
+    pub(crate) fn new(token: Option<Token>, authority: Option<&Path>) -> Result<Self, AdminError> {
+        let mut builder = Transport::builder().max_conns_per_host(2).dial_timeout(Some(OTHER_TIMEOUT));
+        if let Some(path) = authority {
+            builder = builder.tls(Arc::new(trusting(path)?));
+        }
+        Ok(Self { transport: builder.build(), token })
     }
 
     /// Asks nodes at their URLs for a path, all at the same time, and none for longer than half a second.
@@ -86,4 +101,17 @@ impl Others {
         let body = Limited::new(response.into_body(), OTHER_LEN_MAX).collect().await.ok()?;
         serde_json::from_slice(&body.to_bytes()).ok().map(Ok)
     }
+}
+
+fn trusting(path: &Path) -> Result<ClientConfig, AdminError> {
+    let failed = |source| AdminError::Authority { path: path.to_owned(), source: Arc::new(source) };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(failed)? {
+        // One that cannot check others is as none; who has no other is not reached.
+        roots.add(certificate.map_err(failed)?).ok();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions = versions.expect("ring has what the versions of TLS need");
+    Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }

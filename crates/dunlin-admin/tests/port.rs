@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin::service::MeterLayer;
-use dunlin::{App, Node, Raw, Session, TestCluster};
+use dunlin::{App, Node, Raw, Session, TestCluster, TlsFiles};
 use dunlin_admin::{Admin, AdminConfig, AdminError, Token};
 use dunlin_client::Client;
 use dunlin_http::{RequestBody, Transport};
@@ -124,6 +124,38 @@ async fn with_a_token_all_but_the_page_itself_and_probes_need_it() {
     for path in ["/metrics", "/admin/api/state"] {
         assert_eq!(asker.get(path).await.0, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn over_tls_the_port_speaks_nothing_else_and_takes_a_certificate_that_was_renewed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("admin.pem"), folder.path().join("admin.key"));
+    let renew = || {
+        let issued = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        std::fs::write(&certificate, issued.cert.pem()).unwrap();
+        std::fs::write(&key, issued.signing_key.serialize_pem()).unwrap();
+        issued.cert.der().clone()
+    };
+    let first = renew();
+    let admin = Admin::start(loopback().tls(TlsFiles::new(&certificate, &key))).await.unwrap();
+    let url = format!("https://localhost:{}/healthz", admin.addr().port());
+    let ask = async |trusted: &rustls_pki_types::CertificateDer<'static>, url: &str| {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(trusted.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let versions =
+            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = versions.unwrap().with_root_certificates(roots).with_no_client_auth();
+        let transport = Transport::builder().tls(Arc::new(config)).build();
+        let request = axum::http::Request::get(url).body(RequestBody::empty()).unwrap();
+        transport.round_trip(request).await.map(|response| response.status().as_u16())
+    };
+    assert_eq!(ask(&first, &url).await.unwrap(), 200);
+    assert!(ask(&first, &url.replace("https", "http")).await.is_err(), "plain text is not answered");
+    let second = renew();
+    assert!(ask(&first, &url).await.is_err(), "the old certificate is not shown any more");
+    assert_eq!(ask(&second, &url).await.unwrap(), 200);
+    admin.stop().await;
 }
 
 #[tokio::test]

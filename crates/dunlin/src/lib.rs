@@ -86,7 +86,7 @@ pub use dunlin_macros::{Event, service};
 pub use dunlin_registry::nodes::{NodeRecord, NodeRole, NodeState, NodeTable};
 pub use dunlin_wire::ws::{OriginPolicy, WsLimits};
 pub use dunlin_wire::{ClientConfig, ClientSys, HandshakeRequest};
-pub use edge::{Listen, TlsError, TlsFiles};
+pub use edge::{Listen, ServerTls, TlsError, TlsFiles};
 pub use error::{Error, Result, ResultExt};
 pub use event::Event;
 pub use group::{BroadcastError, Delivery, Group, GroupError, Groups};

@@ -60,7 +60,13 @@ impl AdminSection {
         if self.listen == OFF {
             return Ok(None);
         }
-        let config = AdminConfig::new(&self.listen);
+        let mut config = AdminConfig::new(&self.listen);
+        if let Some(tls) = &self.tls {
+            config = config.tls(TlsFiles::new(&tls.certificate, &tls.key));
+        }
+        if let Some(authority) = &self.authority {
+            config = config.authority(authority);
+        }
         Ok(Some(match &self.token_file {
             Some(path) => config.token(Token::from_file(path)?),
             None => config,
@@ -292,6 +298,13 @@ impl Found {
             return;
         }
         self.address("admin.listen", &admin.listen);
+        if let Some(tls) = &admin.tls {
+            self.file("admin.tls.certificate", &tls.certificate);
+            self.file("admin.tls.key", &tls.key);
+        }
+        if let Some(authority) = &admin.authority {
+            self.file("admin.authority", authority);
+        }
         if let Some(path) = &admin.token_file
             && let Err(error) = Token::from_file(path)
         {

@@ -236,6 +236,10 @@ pub(crate) struct AdminSection {
     pub(crate) token_file: Option<PathBuf>,
     /// What other nodes are told of it, such as `http://10.0.0.1:7070`. What it listens on unless set, if that is no loopback.
     pub(crate) advertise: Option<String>,
+    /// PEM files for the port to be served over TLS. Read again when they change.
+    pub(crate) tls: Option<TlsSection>,
+    /// The certificate of the authority of all nodes' admin ports, if they are served over TLS and the public does not know it.
+    pub(crate) authority: Option<PathBuf>,
 }
 
 /// What it logs, to stderr.
@@ -349,7 +353,13 @@ impl Default for TimingSection {
 
 impl Default for AdminSection {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:7070".to_owned(), token_file: None, advertise: None }
+        Self {
+            listen: "127.0.0.1:7070".to_owned(),
+            token_file: None,
+            advertise: None,
+            tls: None,
+            authority: None,
+        }
     }
 }
 

@@ -116,7 +116,7 @@ fn label(cluster: &mut ClusterConfig, section: &AdminSection, admin: &Admin) {
     let addr = admin.addr();
     let here = ["127.", "localhost", "[::1]"].iter().any(|own| cluster.listen.starts_with(own));
     let is_reached = !addr.ip().is_unspecified() && (!addr.ip().is_loopback() || here);
-    let url = section.advertise.clone().or_else(|| is_reached.then(|| format!("http://{addr}")));
+    let url = section.advertise.clone().or_else(|| is_reached.then(|| admin.url()));
     if let Some(url) = url {
         cluster.labels.insert(LABEL.to_owned(), url);
     }
@@ -126,7 +126,7 @@ fn label(cluster: &mut ClusterConfig, section: &AdminSection, admin: &Admin) {
 fn tell_started(name: &str, node: &Node, admin: Option<&Admin>) {
     let clients: Vec<String> = node.addrs().iter().map(ToString::to_string).collect();
     let cluster = node.record().and_then(|record| record.urls.first().cloned());
-    let admin = admin.map(|admin| format!("http://{}/admin/", admin.addr()));
+    let admin = admin.map(|admin| format!("{}/admin/", admin.url()));
     tracing::info!(name, clients = clients.join(" "), cluster, admin, "serving");
     let status = format!("serving {} as {name}", clients.join(" "));
     // Nobody listens unless a service manager has started it.

@@ -57,7 +57,7 @@ fn handshake_goes_out_first_and_the_ack_after_the_answer() {
         panic!("one packet, not {sent:?}");
     };
     let sys = HandshakeRequest::parse(&handshake[4..]).expect("a handshake").sys;
-    assert_eq!(sys.caps, ["err/1", "utf8/1", "zlib/1"]);
+    assert_eq!(sys.caps, ["away/1", "err/1", "utf8/1", "zlib/1"]);
     let refused = client.request(Millis::ZERO, "a", b"", 1);
     assert_eq!(refused, Err(SendError::NotConnected));
     let answer = packet(PacketKind::Handshake, ANSWER);

@@ -16,7 +16,7 @@ use super::local::{ConnectError, LocalClient};
 use super::start::{StartError, deadline_in};
 use super::{GateStats, Shared};
 use crate::cluster::Cluster;
-use crate::edge::{AcceptGate, MemoryConnector, TlsAcceptor, TlsError};
+use crate::edge::{AcceptGate, MemoryConnector, ServerTls, TlsError};
 use crate::group::Groups;
 use crate::service::{AppParts, Lifecycle, RouteInfo};
 use crate::session::Sessions;
@@ -70,7 +70,7 @@ pub(super) struct NodeParts {
     pub(super) shards: Vec<oneshot::Receiver<()>>,
     pub(super) ended: watch::Receiver<usize>,
     pub(super) addrs: Vec<SocketAddr>,
-    pub(super) tls: Vec<Arc<TlsAcceptor>>,
+    pub(super) tls: Vec<Arc<ServerTls>>,
     pub(super) gate: Arc<AcceptGate>,
     pub(super) connector: Option<MemoryConnector>,
     pub(super) stop_timeout: Duration,

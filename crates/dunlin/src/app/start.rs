@@ -16,8 +16,8 @@ use super::node::{Node, NodeParts};
 use super::{ShardStats, Shared, Stats};
 use crate::cluster::{ClusterHost, offer};
 use crate::edge::{
-    AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Proxies, Shard,
-    ShardHandle, SocketNet, TlsAcceptor, TlsError, bind_shards,
+    AcceptGate, BoundListener, EVENTS_MAX, Inbox, Listen, MemoryConnector, MemoryNet, Proxies, ServerTls,
+    Shard, ShardHandle, SocketNet, TlsError, bind_shards,
 };
 use crate::group::Groups;
 use crate::service::{BuildError, Lifecycle, Router, StartError as ServiceError};
@@ -196,7 +196,7 @@ fn shard_handles(shared: &Arc<Shared>, router: &Router) -> Vec<Arc<ShardHandle>>
     shared.inboxes.iter().zip(&shared.shard_stats).enumerate().map(of_shard).collect()
 }
 
-type Bound = (Vec<Vec<BoundListener>>, Vec<SocketAddr>, Vec<Arc<TlsAcceptor>>);
+type Bound = (Vec<Vec<BoundListener>>, Vec<SocketAddr>, Vec<Arc<ServerTls>>);
 
 /// Binds every address for every shard.
 fn bind_all(listens: &[Listen], shard_count: usize) -> Result<Bound, StartError> {
@@ -205,7 +205,7 @@ fn bind_all(listens: &[Listen], shard_count: usize) -> Result<Bound, StartError>
     for listen in listens {
         let tls = match &listen.tls {
             None => None,
-            Some(files) => Some(Arc::new(TlsAcceptor::load(files.clone()).map_err(Arc::new)?)),
+            Some(files) => Some(Arc::new(ServerTls::load(files.clone()).map_err(Arc::new)?)),
         };
         acceptors.extend(tls.clone());
         let proxies = match &*listen.proxies {

@@ -25,8 +25,6 @@ pub(crate) use inbox::Inbox;
 pub(crate) use key::SlotKey;
 pub(crate) use memory::{MemoryConnector, MemoryNet, MemoryPipe};
 pub(crate) use shard::{Shard, ShardHandle};
-pub(crate) use socket::{
-    AcceptGate, AcceptLimits, BoundListener, Proxies, SocketNet, TlsAcceptor, bind_shards,
-};
-pub use socket::{Listen, TlsError, TlsFiles};
+pub(crate) use socket::{AcceptGate, AcceptLimits, BoundListener, Proxies, SocketNet, bind_shards};
+pub use socket::{Listen, ServerTls, TlsError, TlsFiles};
 pub(crate) use turn::EVENTS_MAX;

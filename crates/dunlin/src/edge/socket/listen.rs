@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Proxies, TlsAcceptor, TlsFiles};
+use super::{Proxies, ServerTls, TlsFiles};
 
 /// Connections the kernel keeps ready between two accepts.
 const BACKLOG: i32 = 1024;
@@ -71,7 +71,7 @@ impl From<SocketAddr> for Listen {
 #[derive(Debug)]
 pub(crate) struct BoundListener {
     pub(crate) socket: TcpListener,
-    pub(crate) tls: Option<Arc<TlsAcceptor>>,
+    pub(crate) tls: Option<Arc<ServerTls>>,
     pub(crate) proxies: Option<Arc<Proxies>>,
 }
 

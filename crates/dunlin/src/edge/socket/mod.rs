@@ -20,8 +20,7 @@ pub use self::listen::Listen;
 pub(crate) use self::listen::{BoundListener, bind_shards};
 use self::proxied::Proxied;
 pub(crate) use self::proxied::Proxies;
-pub(crate) use self::tls::TlsAcceptor;
-pub use self::tls::{TlsError, TlsFiles};
+pub use self::tls::{ServerTls, TlsError, TlsFiles};
 use super::SlotKey;
 use super::net::{Accepted, Event, Net};
 
@@ -35,7 +34,7 @@ const SHED_MAX: usize = 64;
 
 struct Listener {
     socket: TcpListener,
-    tls: Option<Arc<TlsAcceptor>>,
+    tls: Option<Arc<ServerTls>>,
     /// Only these may connect, and they say who their clients are.
     proxies: Option<Arc<Proxies>>,
     may_accept: bool,

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use mio::net::TcpStream;
 
 use super::super::net::Conn as _;
-use super::TlsAcceptor;
+use super::ServerTls;
 use super::conn::SocketConn;
 use super::gate::{AcceptGate, AddressPermit};
 
@@ -48,7 +48,7 @@ enum Stage {
     Header {
         stream: TcpStream,
         decoder: ProxyDecoder,
-        tls: Option<Arc<TlsAcceptor>>,
+        tls: Option<Arc<ServerTls>>,
         gate: Arc<AcceptGate>,
     },
     Client(SocketConn),
@@ -59,7 +59,7 @@ enum Stage {
 }
 
 impl Proxied {
-    pub(super) fn new(stream: TcpStream, tls: Option<Arc<TlsAcceptor>>, gate: Arc<AcceptGate>) -> Self {
+    pub(super) fn new(stream: TcpStream, tls: Option<Arc<ServerTls>>, gate: Arc<AcceptGate>) -> Self {
         let stage = Stage::Header { stream, decoder: ProxyDecoder::new(), tls, gate };
         Self { stage, client: None, _permit: None }
     }

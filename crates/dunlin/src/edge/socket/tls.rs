@@ -55,32 +55,48 @@ pub enum TlsError {
     },
 }
 
-/// The TLS side of a listener, shared by all shards.
+/// The TLS side of whoever is connected to: the certificate of two files, which can be read again. For servers beside the gate, too.
 #[derive(Debug)]
-pub(crate) struct TlsAcceptor {
+pub struct ServerTls {
     files: TlsFiles,
     current: FromFiles<ServerConfig>,
 }
 
-impl TlsAcceptor {
-    pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsError> {
+impl ServerTls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`].
+    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let paths = vec![files.certificate.clone(), files.key.clone()];
         let current = FromFiles::read(paths, || load_config(&files))?;
         Ok(Self { files, current })
     }
 
     /// Reads the files again; connections that begin from now on use them. On an error the old ones stay.
-    pub(crate) fn reload(&self) -> Result<(), TlsError> {
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError`].
+    pub fn reload(&self) -> Result<(), TlsError> {
         self.current.read_again(|| load_config(&self.files))
     }
 
     /// Whether the files were written since they were read.
-    pub(crate) fn is_stale(&self) -> bool {
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
         self.current.is_stale()
     }
 
+    /// What a connection that begins now is to use. It speaks HTTP/1.1 to those who ask.
+    #[must_use]
+    pub fn config(&self) -> Arc<ServerConfig> {
+        self.current.get()
+    }
+
     pub(super) fn accept(&self, stream: TcpStream) -> io::Result<SocketConn> {
-        let session = ServerConnection::new(self.current.get()).map_err(io::Error::other)?;
+        let session = ServerConnection::new(self.config()).map_err(io::Error::other)?;
         Ok(SocketConn::Tls(Box::new(TlsStream::new(stream, session))))
     }
 }
