@@ -325,7 +325,7 @@ async fn a_client_that_is_sent_away_comes_back_by_itself_when_somebody_serves_ag
     let _again = again.listen(addr).start().await.unwrap();
     let back = async {
         while client.request_raw("Echo.ping", "hi").await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), back).await.unwrap();
