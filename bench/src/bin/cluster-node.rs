@@ -32,7 +32,7 @@ struct Arguments {
     /// Shards, each a thread; 0 is one for each core.
     #[arg(long, default_value_t = 0)]
     shards: usize,
-    /// Threads for everything else, such as the links; 0 is one for each core, as programs have by default.
+    /// Threads for everything else, such as the links; 0 is one for every two cores, as `dunlin serve` has by default.
     #[arg(long, default_value_t = 0)]
     workers: usize,
 }
@@ -47,11 +47,11 @@ enum Role {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let mut builder = Builder::new_multi_thread();
-    if arguments.workers > 0 {
-        builder.worker_threads(arguments.workers);
-    }
-    builder.enable_all().build()?.block_on(run(arguments))
+    let workers = match arguments.workers {
+        0 => (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).max(1),
+        workers => workers,
+    };
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build()?.block_on(run(arguments))
 }
 
 async fn run(arguments: Arguments) -> Result<()> {

@@ -10,6 +10,7 @@ use dunlin_rafthttp::{ClusterId, MemberId};
 use dunlin_registry::store::Member;
 use dunlin_registry::{Begin, Node, NodeConfig, grpc};
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -27,9 +28,15 @@ struct Arguments {
     dir: PathBuf,
 }
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let Arguments { id, peers, listen, dir } = Arguments::parse();
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    // One thread for every two cores, as `dunlin serve` has by default.
+    let workers = (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).max(1);
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build()?.block_on(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let Arguments { id, peers, listen, dir } = arguments;
     let url = |addr: &SocketAddr| format!("http://{addr}");
     let member = |(id, addr)| Member { id, urls: vec![url(addr)], ..Member::default() };
     let members: Vec<Member> = (1..).zip(&peers).map(member).collect();

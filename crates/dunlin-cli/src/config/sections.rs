@@ -40,6 +40,8 @@ pub(crate) struct NodeSection {
     pub(crate) stop_timeout: Time,
     /// Threads with clients of their own; 0 is one for each core.
     pub(crate) shards: usize,
+    /// Threads for everything else, such as links and voters; 0 is one for every two cores, since each core has a shard.
+    pub(crate) workers: usize,
 }
 
 /// Its clients.
@@ -280,6 +282,7 @@ impl Default for NodeSection {
             start_timeout: Time(gate.start_timeout),
             stop_timeout: Time(gate.stop_timeout),
             shards: gate.shards,
+            workers: 0,
         }
     }
 }

@@ -29,7 +29,12 @@ const FIRST_ECHO_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) fn run(args: &ServeArgs, app: App) -> Result<ExitCode> {
     let Some(config) = load(&args.config, &app)? else { return Ok(ExitCode::from(NOT_UNDERSTOOD)) };
     let level = std::env::var("RUST_LOG").unwrap_or_else(|_| config.log.level.clone());
+    let workers = match config.node.workers {
+        0 => (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).max(1),
+        workers => workers,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
         .enable_all()
         .build()
         .context("the system gives no runtime")?;
