@@ -19,7 +19,7 @@ impl Agent {
         let mut packet = Vec::new();
         let said = match reason {
             CloseReason::Kicked { reason } => dunlin_wire::encode_kick(reason, &mut packet),
-            CloseReason::Shutdown if self.is_opened && self.protocol.abilities().takes_away() => {
+            CloseReason::Shutdown if self.protocol.abilities().takes_away() => {
                 dunlin_wire::encode_away(fx.app().gate.come_back_ms(), &mut packet)
             }
             _ => Ok(()),
