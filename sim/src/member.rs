@@ -36,6 +36,8 @@ mod work;
 pub(crate) enum MemberEvent {
     /// A tick is over.
     Tick,
+    /// Those for whom reads waited had time to come.
+    Gathered,
     /// The write that is under way ends.
     WriteEnds,
     /// Its task hears of something that was written.
@@ -128,6 +130,8 @@ struct Running {
     imaged: u64,
     imaging: Option<(u64, Bytes)>,
     is_imaging: bool,
+    /// Whether it is to be told that reads have gathered.
+    is_gathering: bool,
     /// Messages that wait for the disk, and the snapshot to be installed after it, by the number of their step.
     unwritten: VecDeque<(u64, Vec<Message>, Option<SnapshotMetadata>)>,
     waiting: BTreeMap<RequestId, Waiter>,
@@ -190,6 +194,10 @@ impl Member {
                 let tick = usize::try_from(self.id - 1).ok().and_then(|place| ground.plan.ticks.get(place));
                 let tick = tick.copied().unwrap_or(TICK);
                 ground.schedule(tick, Event::Member(self.id, self.life, MemberEvent::Tick));
+            }
+            MemberEvent::Gathered => {
+                running.is_gathering = false;
+                running.driver.handle_gathered();
             }
             MemberEvent::WriteEnds => {
                 self.end_write(ground);
@@ -336,6 +344,12 @@ impl Member {
             let term_of = |index| driver.snapshot_at(index).map(|snapshot| snapshot.term);
             let found = ground.checker.see_look((self.id, &driver.look()), term_of);
             ground.check(found);
+        }
+        if let Some(running) = &mut self.running
+            && running.driver.is_gathering()
+            && !std::mem::replace(&mut running.is_gathering, true)
+        {
+            ground.schedule(1, Event::Member(self.id, self.life, MemberEvent::Gathered));
         }
         self.begin_write(ground);
         self.begin_apply(ground);

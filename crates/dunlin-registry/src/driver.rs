@@ -5,7 +5,7 @@
 //! are proposed, whoever asked for them, and passes on to the leader those that it has no reason to refuse. It knows no disk, clock, socket or thread: whoever drives it tells it when a tick is over.
 //!
 //! - `driver/proposals.rs`: proposals that are not applied yet.
-//! - `driver/reads.rs`: reads that wait for an index.
+//! - `driver/reads.rs`: reads that wait for an index, here and on members that ask this one.
 //! - `driver/change.rs`: whether a change of members is safe.
 //! - `driver/passed_on.rs`: what other members want proposed.
 //! - `driver/write.rs`: what is written to the log at once.
@@ -66,7 +66,7 @@ pub enum RequestError {
 /// What is to be done next: everything in it, in this order.
 #[derive(Debug, Default)]
 pub struct Step {
-    /// The number of what is to be written, told back by [`Driver::handle_persisted`].
+    /// The number of what is to be written, told back by [`Driver::handle_persisted`]; 0 when nothing is, and nothing before it still is.
     pub number: u64,
     /// To be sent now.
     pub messages: Vec<Message>,
@@ -107,6 +107,9 @@ pub struct Driver<C> {
     /// The last entry that was given out to be applied, and the last one that was.
     given: u64,
     applied: u64,
+    /// The last step that was given out to be written, and the last one that was.
+    to_write: u64,
+    written: u64,
     /// The configuration after each change since the last snapshot, by the index of its entry.
     conf_states: BTreeMap<u64, ConfState>,
     ready_reads: Vec<RequestId>,
@@ -128,6 +131,8 @@ impl<C: RaftCore> Driver<C> {
             look,
             given: snapshot.index,
             applied: snapshot.index,
+            to_write: 0,
+            written: 0,
             conf_states: BTreeMap::from([(snapshot.index, snapshot.conf_state.clone())]),
             ready_reads: Vec::new(),
             passed_on: Vec::new(),
@@ -192,6 +197,19 @@ impl<C: RaftCore> Driver<C> {
         Ok(())
     }
 
+    /// Whether reads wait for others, to be asked for together. They are to be told after [`READS_GATHER`](crate::limits::READS_GATHER)
+    /// that those had time to come; a tick tells them too.
+    #[must_use]
+    pub fn is_gathering(&self) -> bool {
+        self.reads.is_gathering()
+    }
+
+    /// Those for whom reads waited had time to come.
+    pub fn handle_gathered(&mut self) {
+        let ask = self.reads.handle_gathered();
+        self.ask_read(ask);
+    }
+
     /// Nobody waits for a request any more: it was answered, or given up.
     pub fn handle_forgotten(&mut self, request: RequestId) {
         self.proposals.remove(request);
@@ -215,6 +233,7 @@ impl<C: RaftCore> Driver<C> {
 
     /// Everything up to the [`Step`] of this number is on the disk.
     pub fn handle_persisted(&mut self, number: u64) {
+        self.written = self.written.max(number);
         self.core.handle_persisted(number);
     }
 
@@ -279,28 +298,49 @@ impl<C: RaftCore> Driver<C> {
         let must_sync = todo.persist.must_sync || todo.committed.iter().any(is_change);
         let persist = Persist { must_sync, ..todo.persist };
         let is_snapshot = |message: &Message| message.is(MessageType::Snap);
-        let (snapshots, messages) = todo.messages.into_iter().partition(is_snapshot);
+        let (mut snapshots, mut messages): (Vec<_>, Vec<_>) =
+            todo.messages.into_iter().partition(is_snapshot);
+        // Of a leader that has just stepped down, they wait for the disk as everything else does, and have no need to: it led.
+        let (late, mut messages_after): (Vec<_>, Vec<_>) =
+            todo.messages_after.into_iter().partition(is_snapshot);
+        snapshots.extend(late);
         if let Some(last) = todo.committed.last() {
             self.given = last.index;
         }
         if let Some(snapshot) = &persist.snapshot {
             self.given = snapshot.index;
         }
+        let mut number = todo.number;
+        if persist.is_empty() && !must_sync && self.written == self.to_write {
+            // Heartbeats and reads are most of it, and have no business with the disk.
+            self.core.handle_persisted(number);
+            messages.append(&mut messages_after);
+            number = 0;
+        } else {
+            self.to_write = number;
+        }
         let mut step = Step {
-            number: todo.number,
+            number,
             messages,
             snapshots,
             persist,
-            messages_after: todo.messages_after,
+            messages_after,
             committed: todo.committed,
             reads,
             refused,
             look,
         };
         for (question, index) in todo.read_states {
-            let (ready, ask) = self.reads.handle_answer(question, index, self.applied);
-            step.reads.extend(ready);
-            self.ask_read(ask);
+            let answered = self.reads.handle_answer(question, index, self.applied);
+            step.reads.extend(answered.ready);
+            // Whoever has others that ask leads.
+            let CoreLook { leader: from, term, .. } = self.look;
+            step.messages.extend(answered.messages.into_iter().map(|message| Message {
+                from,
+                term,
+                ..message
+            }));
+            self.ask_read(answered.ask);
         }
         Some(step)
     }
@@ -340,6 +380,7 @@ impl<C: RaftCore> Driver<C> {
         if (before.term, before.leader) != (now.term, now.leader) {
             // Whoever passed them on has given up by the time that they could be passed on again.
             self.passed_on_changes.clear();
+            self.reads.forget_others();
         }
         if (before.term, before.leader) != (now.term, now.leader) && now.leader != 0 {
             self.proposals.handle_leader();

@@ -60,6 +60,15 @@ pub const CHANGE_PAUSE: std::time::Duration = std::time::Duration::from_millis(1
 /// Reads of one member that wait.
 pub const READS_MAX: usize = 65_536;
 
+/// How long reads wait for others, to be asked for together: less than a question takes on most networks.
+pub const READS_GATHER: std::time::Duration = std::time::Duration::from_millis(1);
+
+/// Questions of other members that a leader has not answered yet: each has one on its way, and asks again when it takes too long.
+pub const READS_OF_OTHERS_MAX: usize = 256;
+
+/// Bytes by which another member knows its question; numbers are usual.
+pub const READ_OF_OTHERS_LEN_MAX: usize = 1024;
+
 /// Entries that are committed and not applied, beyond which nothing more is proposed here.
 pub const UNAPPLIED_ENTRIES_MAX: u64 = 65_536;
 

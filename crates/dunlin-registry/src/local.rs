@@ -232,9 +232,12 @@ impl LocalRegistry {
 
     async fn ask(&self, request: RequestId, input: Input) -> Result<Done, RegistryError> {
         let told = self.shared.waiting().insert(request);
-        let _waits = Waits { registry: self, request };
+        let mut waits = Waits { registry: self, request, is_over: false };
         self.tell(input)?;
-        told.await.map_err(|_| RegistryError::Stopped)
+        let done = told.await.map_err(|_| RegistryError::Stopped)?;
+        // Of a read that is answered nobody knows any more.
+        waits.is_over = matches!(done, Done::Readable);
+        Ok(done)
     }
 
     /// Asks for what is done or refused, with nothing more to be said of it.
@@ -297,10 +300,14 @@ impl Registry for LocalRegistry {
 struct Waits<'a> {
     registry: &'a LocalRegistry,
     request: RequestId,
+    is_over: bool,
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
         self.registry.shared.waiting().forget(self.request);
     }
 }

@@ -96,6 +96,7 @@ impl Member {
             hears_applied_at: 0,
             imaging: None,
             is_imaging: false,
+            is_gathering: false,
             unwritten: VecDeque::new(),
             waiting: BTreeMap::new(),
             view: (term, last_index),

@@ -1,4 +1,4 @@
-//! What other members want to be in the log, and pass on to whom they take for the leader.
+//! What other members pass on to whom they take for the leader: what they want to be in the log, and at which index they may read.
 //!
 //! Commands are proposed with the next step, as they are. A change of members is looked at first as if this member had been asked for
 //! it: whoever passed it on may know less of the others, or be the member of another program that looks at nothing. One that comes
@@ -44,6 +44,11 @@ impl<C: RaftCore> Driver<C> {
         message: Message,
         check: impl Fn(&ConfChangeV2) -> Result<(), MemberError>,
     ) -> Result<(), PassedOnError> {
+        if message.is(MessageType::ReadIndex) && leads(&self.core.look()) {
+            let ask = self.reads.insert_others(message);
+            self.ask_read(ask);
+            return Ok(());
+        }
         let has_change = !message.entries.iter().all(is_normal);
         // A follower passes on what it is told, and its leader looks at it.
         if !message.is(MessageType::Prop) || (has_change && !leads(&self.core.look())) {

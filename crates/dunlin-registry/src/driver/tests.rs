@@ -9,6 +9,7 @@ use crate::consensus::{CoreConfig, RaftRs, Recovered, change_of};
 
 mod members;
 mod passed_on;
+mod reads;
 
 /// A member with a disk that never fails and a state that is a list.
 struct Member {

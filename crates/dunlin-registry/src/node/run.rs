@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use dunlin_rafthttp::raftpb::{ConfChangeV2, Message, SnapshotMetadata};
 use dunlin_rafthttp::{MemberId, Snapshot as SentSnapshot, Transport};
 use tokio::fs::File;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::task::TaskTracker;
 
 use super::applier::{self, Applied, Applier};
@@ -22,7 +23,7 @@ use crate::consensus::{RaftRs, Role};
 use crate::driver::{Driver, Proposal, RequestId, Step, WriteJob, leads};
 use crate::error::{RegistryError, chain};
 use crate::lease_clock::LeaseClock;
-use crate::limits::STEPS_MAX;
+use crate::limits::{READS_GATHER, STEPS_MAX};
 use crate::log::{FsDisk, Log};
 use crate::store::{Image, Member};
 
@@ -145,9 +146,15 @@ impl Runner {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut critical = self.transport.critical();
         let mut inputs = Vec::with_capacity(INPUTS_AT_A_TIME);
+        let mut gather = pin!(sleep(READS_GATHER));
+        let mut is_gathering = false;
         loop {
             if let Err(end) = self.act() {
                 return end;
+            }
+            let was_gathering = std::mem::replace(&mut is_gathering, self.driver.is_gathering());
+            if is_gathering && !was_gathering {
+                gather.as_mut().reset(Instant::now() + READS_GATHER);
             }
             tokio::select! {
                 // What ends work comes before what brings more.
@@ -169,6 +176,7 @@ impl Runner {
                         return end;
                     }
                 }
+                () = &mut gather, if is_gathering => self.driver.handle_gathered(),
                 Some(index) = self.imaged.recv() => self.handle_imaged(index),
                 count = inbox.recv_many(&mut inputs, INPUTS_AT_A_TIME) => {
                     if count == 0 {
