@@ -7,10 +7,17 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use dunlin_bench::serve;
 use dunlin_rafthttp::{ClusterId, MemberId};
+use dunlin_registry::grpc::LateFlush;
 use dunlin_registry::store::Member;
 use dunlin_registry::{Begin, Node, NodeConfig, grpc};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tonic::body::Body;
+use tonic::service::Routes;
+use tower::ServiceExt as _;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -47,12 +54,26 @@ async fn run(arguments: Arguments) -> Result<()> {
     config.urls = vec![url(peer_addr)];
     let begin = Begin::Bootstrap(members);
     let node = Node::start(&config, &begin, listener, dunlin_rafthttp::Builder::plain_text)?;
-    let service = grpc::service(node.registry());
-    let ended = async {
-        tokio::task::spawn_blocking(serve::wait_for_end).await.ok();
-    };
-    let server = tonic::transport::Server::builder().tcp_nodelay(true).add_service(service);
-    server.serve_with_shutdown(listen, ended).await?;
+    let listener = TcpListener::bind(listen).await?;
+    let routes = Routes::new(grpc::service(node.registry()));
+    tokio::select! {
+        served = answer(listener, routes) => served?,
+        ended = tokio::task::spawn_blocking(serve::wait_for_end) => ended?,
+    }
     node.stop().await;
     Ok(())
+}
+
+/// Serves as the port of a node does.
+async fn answer(listener: TcpListener, routes: Routes) -> Result<()> {
+    let routes = routes.map_request(|request: http::Request<Incoming>| request.map(Body::new));
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let service = TowerToHyperService::new(routes.clone());
+        let io = TokioIo::new(LateFlush::new(stream));
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        // Clients go when they have measured.
+        tokio::spawn(async move { server.serve_connection(io, service).await.ok() });
+    }
 }

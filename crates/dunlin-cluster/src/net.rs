@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use dunlin_registry::grpc::LateFlush;
 use dunlin_registry::limits::KEEP_ALIVE;
 use futures_util::future::BoxFuture;
 use hyper_util::rt::TokioIo;
@@ -52,10 +53,13 @@ impl Way {
             .await
     }
 
-    /// The same, as soon as something is to be said, and again whenever it broke.
+    /// The same for requests that are asked one by one, as soon as there is one, and again whenever it broke.
     pub(crate) fn lazy_channel(&self, url: &str) -> Channel {
         let (way, url) = (self.clone(), url.to_owned());
-        let connector = tower::service_fn(move |_: Uri| way.clone().connect(url.clone()));
+        let connector = tower::service_fn(move |_: Uri| {
+            let (way, url) = (way.clone(), url.clone());
+            async move { Ok::<_, io::Error>(TokioIo::new(LateFlush::new(way.dial(&url).await?))) }
+        });
         endpoint()
             .connect_timeout(HELLO_TIMEOUT)
             // A watch says nothing for long, and must not wait for a node that vanished without a word.

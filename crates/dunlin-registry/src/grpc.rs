@@ -5,8 +5,10 @@
 //! came of it, `INVALID_ARGUMENT` for what is too long, `OUT_OF_RANGE` for a watch that is too far behind.
 //!
 //! - `grpc/messages.rs`: what is asked and answered. `docs/protocol/registry.md` has it in one place.
-//! - `grpc/server.rs`: the service. `grpc/remote.rs`: the client; `grpc/members.rs`: its changes of members.
+//! - `grpc/server.rs`: the service. `grpc/remote.rs`: the client; `grpc/members.rs`: its changes of members; `grpc/late_flush.rs`: how
+//!   it writes.
 
+mod late_flush;
 mod members;
 pub mod messages;
 mod remote;
@@ -23,6 +25,7 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/dunlin.registry.v1.Registry.rs"));
 }
 
+pub use self::late_flush::LateFlush;
 pub use self::remote::{RemoteError, RemoteRegistry};
 pub use self::server::service;
 

@@ -1,11 +1,12 @@
 //! How much was heard on a connection: strangers that connect and say nothing may not keep a place for ever.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
+use dunlin_registry::grpc::LateFlush;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::Io;
@@ -15,7 +16,7 @@ pub(super) const FIRST_WORDS_LEN: usize = 24;
 
 /// A connection that counts what is read from it.
 pub(super) struct Heard {
-    io: Box<dyn Io>,
+    io: LateFlush<Box<dyn Io>>,
     len: Arc<AtomicUsize>,
 }
 
@@ -23,7 +24,7 @@ impl Heard {
     /// The connection, and the count of bytes that were read.
     pub(super) fn new(io: Box<dyn Io>) -> (Self, Arc<AtomicUsize>) {
         let len = Arc::new(AtomicUsize::new(0));
-        (Self { io, len: len.clone() }, len)
+        (Self { io: LateFlush::new(io), len: len.clone() }, len)
     }
 }
 
@@ -40,18 +41,6 @@ impl AsyncRead for Heard {
 impl AsyncWrite for Heard {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        pieces: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write_vectored(cx, pieces)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

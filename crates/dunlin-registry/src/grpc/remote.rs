@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status, Streaming};
+use tower::ServiceExt as _;
 
 use super::generated::registry_client::RegistryClient;
+use super::late_flush::LateFlush;
 use super::messages::{
     ExecuteRequest, Executed, RangeRequest, StatusRequest, StatusResponse, WatchEvent, WatchRequest,
     WatchResponse,
@@ -67,7 +71,10 @@ impl RemoteRegistry {
                 .map_err(|source| RemoteError::Url { url: url.to_owned(), source })?;
             // A watch says nothing for long, and must not wait for a member that vanished without a word.
             let endpoint = endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
-            Ok(endpoint.connect_timeout(REMOTE_PAUSE * 5).tcp_nodelay(true).connect_lazy())
+            let mut connector = HttpConnector::new();
+            connector.set_nodelay(true);
+            let connector = connector.map_response(|io| TokioIo::new(LateFlush::new(io.into_inner())));
+            Ok(endpoint.connect_timeout(REMOTE_PAUSE * 5).connect_with_connector_lazy(connector))
         };
         Self::over(urls.into_iter().map(channel).collect::<Result<Vec<_>, RemoteError>>()?)
     }
