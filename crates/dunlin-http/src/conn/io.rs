@@ -139,7 +139,13 @@ impl AsyncWrite for MeteredIo {
             this.meter.watch_for_kill(cx);
             return Poll::Pending;
         }
-        match Pin::new(&mut this.io).poll_write_vectored(cx, bufs) {
+        let io = Pin::new(&mut this.io);
+        // One piece by itself costs a socket less than a list of one.
+        let polled = match bufs {
+            [only] => io.poll_write(cx, only),
+            _ => io.poll_write_vectored(cx, bufs),
+        };
+        match polled {
             Poll::Ready(result) => this.wrote(cx, result),
             Poll::Pending => {
                 this.meter.write_blocked();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
+use http::HeaderValue;
 use hyper::client::conn::{http1, http2};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -48,6 +49,8 @@ pub(crate) struct Conn {
     pub(crate) id: ConnId,
     pub(crate) info: ConnInfo,
     pub(crate) meter: Arc<Meter>,
+    /// What `Host` says in most of its requests.
+    host: Option<HeaderValue>,
     task: OnceLock<AbortHandle>,
     cause: Mutex<Option<CloseCause>>,
     /// Why its last exchange is its last one, if that was known when it began.
@@ -64,6 +67,7 @@ impl Conn {
     pub(crate) fn new(id: ConnId, info: ConnInfo) -> Self {
         Self {
             id,
+            host: host_header(&info.key),
             info,
             meter: Arc::new(Meter::new()),
             task: OnceLock::new(),
@@ -74,6 +78,13 @@ impl Conn {
             is_closing: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
         }
+    }
+
+    /// What `Host` says where a request names this origin.
+    pub(crate) fn host(&self, origin: &ConnKey) -> Option<HeaderValue> {
+        let known =
+            self.host.as_ref().filter(|host| host.as_bytes() == origin.authority().as_str().as_bytes());
+        known.cloned().or_else(|| host_header(origin))
     }
 
     /// Lets the connection say goodbye and closes its socket: for one that is idle and whose senders are gone.
@@ -133,6 +144,10 @@ impl fmt::Debug for Conn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conn").field("info", &self.info).finish_non_exhaustive()
     }
+}
+
+fn host_header(key: &ConnKey) -> Option<HeaderValue> {
+    HeaderValue::from_str(key.authority().as_str()).ok()
 }
 
 /// hyper's end of a connection, to send requests with.

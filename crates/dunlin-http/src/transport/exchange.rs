@@ -49,7 +49,7 @@ pub(crate) async fn exchange(
     let upload = (!plan.body.is_empty())
         .then(|| Arc::new(if hold.is_some() { Progress::held() } else { Progress::default() }));
     let body = plan.body.attempt(upload.as_ref());
-    let mut request = plan.request((is_http1, can_repeat), body).map_err(failed)?;
+    let mut request = plan.request((&conn, can_repeat), body).map_err(failed)?;
     let listens = plan.trace.is_some() || hold.is_some();
     let is_broken_off = listens.then(|| listen(&mut request, plan, upload.as_ref(), &conn));
     if let Some(cause) = plan.closes {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::body::{RequestBody, Source, Upload};
 use crate::config::Settings;
+use crate::conn::Conn;
 use crate::dial::{Dialer, Order, Route, Target};
 use crate::error::{Error, ErrorKind, InvalidRequest};
 use crate::key::{ConnKey, Scheme};
@@ -130,14 +131,18 @@ impl Plan {
     /// The request of one attempt, in the form that its protocol wants. `keeps`: another attempt may come.
     pub(crate) fn request(
         &mut self,
-        (is_http1, keeps): (bool, bool),
+        (conn, keeps): (&Conn, bool),
         body: Upload,
     ) -> Result<Request<Upload>, Error> {
+        let is_http1 = conn.is_http1();
         let mut request = Request::new(body);
         *request.uri_mut() = self.uri(is_http1);
         request.method_mut().clone_from(&self.head.method);
         if keeps {
-            request.headers_mut().clone_from(&self.head.headers);
+            // To copy a map costs some allocations, an empty one too.
+            if !self.head.headers.is_empty() {
+                request.headers_mut().clone_from(&self.head.headers);
+            }
             request.extensions_mut().clone_from(&self.head.extensions);
         } else {
             *request.headers_mut() = std::mem::take(&mut self.head.headers);
@@ -152,7 +157,7 @@ impl Plan {
         // Only now, so that the head that is kept has no header of ours to copy.
         if !request.headers().contains_key(HOST) {
             let invalid = || Error::new(ErrorKind::InvalidRequest(InvalidRequest::Host));
-            request.headers_mut().insert(HOST, host_header(self.origin()).ok_or_else(invalid)?);
+            request.headers_mut().insert(HOST, conn.host(self.origin()).ok_or_else(invalid)?);
         }
         Ok(request)
     }
@@ -215,8 +220,4 @@ fn check_length(headers: &HeaderMap, body: &RequestBody) -> Result<(), InvalidRe
         Some(len) if len != said => Err(InvalidRequest::ContentLength),
         _ => Ok(()),
     }
-}
-
-fn host_header(key: &ConnKey) -> Option<HeaderValue> {
-    HeaderValue::from_str(key.authority().as_str()).ok()
 }
