@@ -4,10 +4,10 @@
 //! is dialed; who is there no more is dialed no more. There are never two peers of one node: who is left is forgotten before a new one is made.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use dunlin_rafthttp::{ClusterId, MemberId};
+use dunlin_rafthttp::{ClusterId, MemberId, is_near};
 use dunlin_registry::grpc::{self, RemoteRegistry};
 use dunlin_registry::nodes::{Announced, NodeRecord, NodeRole, NodeState, NodeTable, Nodes};
 use dunlin_registry::store::Member;
@@ -316,11 +316,7 @@ async fn start_voter(
 fn warn_of_plain_text(config: &ClusterConfig, addr: &str) {
     // What is no address of a socket is inside the process.
     let Ok(addr) = addr.parse::<SocketAddr>() else { return };
-    let is_near = match addr.ip() {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    };
-    if config.tls.is_none() && !is_near {
+    if config.tls.is_none() && !is_near(addr.ip()) {
         tracing::warn!(%addr, "other nodes are served in plain text on an address that strangers may reach; set up TLS");
     }
 }

@@ -31,6 +31,7 @@ mod tls;
 
 pub use cluster::Cluster;
 pub use config::{ClusterConfig, Offer, Timing, VoterConfig};
+pub use dunlin_rafthttp::is_near;
 pub use error::{FrameError, SendError, StartError};
 pub use host::{Host, LinkHandler};
 pub use link::{Accepted, Answering, Lost, Peer};

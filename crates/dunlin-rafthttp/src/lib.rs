@@ -43,6 +43,7 @@ pub use codec::{
     StreamEvent, encode_message, encode_snapshot_head,
 };
 pub use limits::RaftLimits;
+pub use net::is_near;
 pub use net::metrics::PeerTraffic;
 pub use net::server::AnswerBody;
 pub use net::snapshot::{Snapshot, file_name as snapshot_file_name};

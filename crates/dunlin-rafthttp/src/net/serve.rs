@@ -1,6 +1,5 @@
 //! Accepts the peers' connections, with a bound on how many and on how long each may be silent.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::near::is_near;
 use super::server::answer;
 use super::tls::Identity;
 use crate::limits::CONNECTIONS_MAX;
@@ -54,11 +54,7 @@ pub(crate) async fn serve(node: Arc<Node>, listener: TcpListener, shutdown: impl
 /// Plain text is for networks that one trusts, and the internet is none.
 fn warn_if_open(node: &Node, listener: &TcpListener) {
     let Ok(addr) = listener.local_addr() else { return };
-    let is_near = match addr.ip() {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    };
-    if node.config.tls.is_none() && !is_near {
+    if node.config.tls.is_none() && !is_near(addr.ip()) {
         tracing::warn!(%addr, "peers are served in plain text on an address that strangers may reach; set up TLS");
     }
 }

@@ -9,6 +9,8 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dunlin_cluster::is_near;
+
 /// The limits; `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct AcceptLimits {
@@ -22,11 +24,11 @@ impl AcceptLimits {
     /// How many connections one address may have. An address of this machine or of a private network is a proxy's or a
     /// colleague's: from outside nobody comes from one.
     fn of_address(&self, from: IpAddr) -> Option<u32> {
-        let is_private = match from.to_canonical() {
-            IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
-            IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-        };
-        if is_private { self.connections_per_private_address_max } else { self.connections_per_address_max }
+        if is_near(from) {
+            self.connections_per_private_address_max
+        } else {
+            self.connections_per_address_max
+        }
     }
 }
 
