@@ -1,30 +1,14 @@
 // admin.mjs: opens the cluster page of the demo in a real browser, asks for things on it, and checks what an operator would see.
 //
 // Usage: node admin.mjs URL [FOLDER]. As check.mjs, whose demo it may follow on.
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { assert, claim, launch, verdict, WAIT_MS } from "./claims.mjs";
+import { assert, claim, commandLine, launch, newPage, verdict, WAIT_MS } from "./claims.mjs";
 
-const [url, folder] = process.argv.slice(2);
-if (!url) {
-  console.error("usage: node admin.mjs URL [FOLDER]");
-  process.exit(2);
-}
-if (folder) mkdirSync(folder, { recursive: true });
-
+const [url, folder] = commandLine();
 const complaints = [];
 
 async function openPage(browser, options, query = "") {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT_MS);
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("response", (answer) => {
-    if (new URL(answer.url()).origin !== new URL(url).origin) complaints.push(`foreign: ${answer.url()}`);
-  });
+  const page = await newPage(browser, options, url, complaints);
   await page.goto(url + query);
   await page.waitForFunction(() => window.__state);
   return page;

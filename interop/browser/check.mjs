@@ -2,40 +2,26 @@
 //
 // Usage: node check.mjs URL [FOLDER]. One line is printed per claim, screenshots go into FOLDER, and the
 // exit code is 0 when every claim holds. The browser is $CHROMIUM or /usr/bin/chromium.
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { assert, claim, launch, verdict, WAIT_MS } from "./claims.mjs";
+import { assert, claim, commandLine, launch, newPage, verdict, WAIT_MS } from "./claims.mjs";
 
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 const COUNTERS = ["lost", "duplicated", "reordered", "leaked"];
 
-const [url, folder] = process.argv.slice(2);
-if (!url) {
-  console.error("usage: node check.mjs URL [FOLDER]");
-  process.exit(2);
-}
-if (folder) mkdirSync(folder, { recursive: true });
-
+const [url, folder] = commandLine();
 const complaints = [];
 /** While a node is away on purpose, a browser complains of connections to it. */
 let isBroken = false;
 
 async function openPage(browser, options, query = "") {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  page.setDefaultTimeout(WAIT_MS);
+  const page = await newPage(browser, options, url, complaints, () => isBroken);
   const complain = (text) => {
     if (!isBroken) complaints.push(text);
   };
-  page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complain(message.text());
-  });
-  page.on("pageerror", (error) => complaints.push(error.message));
   page.on("requestfailed", (request) => complain(`failed: ${request.url()}`));
   page.on("response", (answer) => {
     if (answer.status() >= 400) complain(`${answer.status()}: ${answer.url()}`);
-    if (new URL(answer.url()).origin !== new URL(url).origin) complaints.push(`foreign: ${answer.url()}`);
   });
   const address = new URL(url);
   for (const [name, value] of new URLSearchParams(query)) address.searchParams.set(name, value);

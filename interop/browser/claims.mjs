@@ -1,4 +1,7 @@
-// claims.mjs: what checks in a browser share: the browser, claims that are printed one by one, and the end of it all.
+// claims.mjs: what checks in a browser share: the browser, pages whose complaints are noted, claims that are printed one by one,
+// and the end of it all.
+import { mkdirSync } from "node:fs";
+import { basename } from "node:path";
 import { chromium } from "playwright-core";
 
 /** How long anything on a page may take. */
@@ -21,6 +24,32 @@ setTimeout(() => {
   console.log(`FAILED  the check ends within ${OVERALL_MS / 1000} s`);
   process.exit(1);
 }, OVERALL_MS).unref();
+
+/** The URL and the folder of the command line; the folder is there. */
+export function commandLine() {
+  const [url, folder] = process.argv.slice(2);
+  if (!url) {
+    console.error(`usage: node ${basename(process.argv[1])} URL [FOLDER]`);
+    process.exit(2);
+  }
+  if (folder) mkdirSync(folder, { recursive: true });
+  return [url, folder];
+}
+
+/** A page that notes in `complaints` what its console says, and answers of others than `url`. `tolerates()`: not what the console says now. */
+export async function newPage(browser, options, url, complaints, tolerates = () => false) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT_MS);
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type()) && !tolerates()) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("response", (answer) => {
+    if (new URL(answer.url()).origin !== new URL(url).origin) complaints.push(`foreign: ${answer.url()}`);
+  });
+  return page;
+}
 
 /** Says whether a claim holds. What the check returns is said beside it. */
 export async function claim(text, check) {
