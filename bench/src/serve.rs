@@ -20,3 +20,9 @@ pub fn wait_for_end() {
     let mut ignored = [0; 64];
     while matches!(input.read(&mut ignored), Ok(len) if len > 0) {}
 }
+
+/// As many threads as `dunlin serve` has by default beside its shards: one for every two cores.
+#[must_use]
+pub fn workers() -> usize {
+    (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).max(1)
+}

@@ -48,7 +48,7 @@ enum Role {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let workers = match arguments.workers {
-        0 => (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).max(1),
+        0 => serve::workers(),
         workers => workers,
     };
     Builder::new_multi_thread().worker_threads(workers).enable_all().build()?.block_on(run(arguments))

@@ -37,9 +37,11 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    // One thread for every two cores, as `dunlin serve` has by default.
-    let workers = (std::thread::available_parallelism().map_or(1, std::num::NonZero::get) / 2).max(1);
-    Builder::new_multi_thread().worker_threads(workers).enable_all().build()?.block_on(run(arguments))
+    Builder::new_multi_thread()
+        .worker_threads(serve::workers())
+        .enable_all()
+        .build()?
+        .block_on(run(arguments))
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
