@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dunlin::{LinkState, Node, NodeRecord};
+use dunlin::{LinkState, Node, NodeRecord, NodeRole};
 use dunlin_registry::store::KeyRange;
 use dunlin_registry::{Consistency, Health, Registry};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::events::Noted;
 use crate::limits::{GROUPS_MAX, LEASED_KEYS_MAX, OTHER_TIMEOUT};
 use crate::others::Answer;
-use crate::watcher::{leader_name, measure, state_name};
+use crate::watcher::{leader_name, measure};
 use crate::{LABEL, Shared};
 
 /// The cluster as it can be seen from here.
@@ -192,17 +192,12 @@ fn lead(looks: &BTreeMap<String, Value>) -> (Option<String>, u64, &'static str) 
 }
 
 fn record_line(record: &NodeRecord) -> Record {
-    let role = |role| match role {
-        dunlin::NodeRole::Backend => "backend",
-        dunlin::NodeRole::Gate => "gate",
-        dunlin::NodeRole::Voter => "voter",
-    };
     Record {
         id: format!("{:016x}", record.id),
         name: record.name.clone(),
         number: record.number,
-        state: state_name(record.state()),
-        roles: record.roles().map(role).collect(),
+        state: record.state().name(),
+        roles: record.roles().map(NodeRole::name).collect(),
         urls: record.urls.clone(),
         services: record.services.clone(),
         labels: record.labels.clone(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dunlin::{Node, NodeState, NodeTable};
+use dunlin::{Node, NodeTable};
 use dunlin_registry::LocalRegistry;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -31,16 +31,6 @@ pub(crate) fn measure(shared: &Shared) {
     }
 }
 
-/// The name of a node's state.
-pub(crate) const fn state_name(state: NodeState) -> &'static str {
-    match state {
-        NodeState::Joining => "joining",
-        NodeState::Up => "up",
-        NodeState::Draining => "draining",
-        NodeState::Down => "down",
-    }
-}
-
 /// The node that the leader of a voter's group is: a voter's URL is its node's.
 pub(crate) fn leader_name(voter: &LocalRegistry, nodes: &NodeTable) -> Option<String> {
     let leader = voter.state().leader;
@@ -55,7 +45,7 @@ fn look(here: &[(Arc<str>, Arc<Node>)]) -> Look {
     for (name, node) in here {
         let table = node.cluster().nodes();
         for record in table.iter() {
-            look.nodes.insert(record.id, (record.name.clone(), state_name(record.state())));
+            look.nodes.insert(record.id, (record.name.clone(), record.state().name()));
         }
         if let Some(voter) = node.voter() {
             let term = voter.state().term;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use dunlin::{NodeRecord, NodeState};
+use dunlin::{NodeRecord, NodeRole};
 use dunlin_registry::grpc::RemoteRegistry;
 use dunlin_registry::grpc::messages::StatusResponse;
 use dunlin_registry::nodes::{Nodes, ask_to_stop};
@@ -111,20 +111,7 @@ pub(super) async fn drain(registry: &RemoteRegistry, args: &DrainArgs) -> Result
 }
 
 fn tell(node: &NodeRecord, is_json: bool, out: &mut impl Write) -> Result<()> {
-    let state = match node.state() {
-        NodeState::Joining => "joining",
-        NodeState::Up => "up",
-        NodeState::Draining => "draining",
-        NodeState::Down => "down",
-    };
-    let roles: Vec<&str> = node
-        .roles()
-        .map(|role| match role {
-            dunlin::NodeRole::Backend => "backend",
-            dunlin::NodeRole::Gate => "gate",
-            dunlin::NodeRole::Voter => "voter",
-        })
-        .collect();
+    let (state, roles): (_, Vec<&str>) = (node.state().name(), node.roles().map(NodeRole::name).collect());
     let NodeRecord { id, name, urls, services, labels, .. } = node;
     if is_json {
         let node = json!({
@@ -169,8 +156,8 @@ mod tests {
     fn a_node_is_shown_with_what_it_does() {
         let mut node =
             NodeRecord { name: "gate-1".into(), services: vec!["Room".into()], ..NodeRecord::default() };
-        node.set_state(NodeState::Draining);
-        node.roles = vec![dunlin::NodeRole::Gate.into(), dunlin::NodeRole::Voter.into()];
+        node.set_state(dunlin::NodeState::Draining);
+        node.roles = vec![NodeRole::Gate.into(), NodeRole::Voter.into()];
         let line = shown(|out| tell(&node, false, out));
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(words, ["gate-1", "draining", "gate,voter", "Room"]);

@@ -62,6 +62,31 @@ pub enum NodeState {
     Down = 3,
 }
 
+impl NodeRole {
+    /// As it is told to people and scripts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Backend => "backend",
+            Self::Gate => "gate",
+            Self::Voter => "voter",
+        }
+    }
+}
+
+impl NodeState {
+    /// As it is told to people and scripts.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Joining => "joining",
+            Self::Up => "up",
+            Self::Draining => "draining",
+            Self::Down => "down",
+        }
+    }
+}
+
 impl NodeRecord {
     /// Whether it has a service, and takes calls for it from those that are new to it.
     #[must_use]
