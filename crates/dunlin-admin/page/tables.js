@@ -132,7 +132,7 @@ export function groups(table, state) {
   const all = state.nodes.flatMap(({ name, look }) => (look?.groups ?? []).map((group) => ({ node: name, ...group })));
   all.sort((a, b) => b.members - a.members || a.name.localeCompare(b.name));
   const rows = all.slice(0, 50).map((group) => ({ cells: [group.name, group.node, String(group.members)] }));
-  fill(table, ["group", "node", ["members", "members of a group"]], rows, "no groups");
+  fill(table, ["group", "node", ["members", "dunlin_group_members"]], rows, "no groups");
 }
 
 export function leases(table, state) {

@@ -41,7 +41,7 @@ pub(crate) const OTHERS_AT_ONCE_MAX: usize = 32;
 /// Sessions on one page.
 pub(crate) const SESSIONS_MAX: usize = 50;
 
-/// Groups that are shown, the largest.
+/// Groups of a node that are shown and measured, the largest.
 pub(crate) const GROUPS_MAX: usize = 50;
 
 /// Keys with leases that are read.

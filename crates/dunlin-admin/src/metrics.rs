@@ -1,14 +1,15 @@
 //! The process's recorder of metrics, and what nodes are measured by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use dunlin::Node;
+use dunlin::{Group, Node};
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::Value;
 
 use crate::error::AdminError;
+use crate::limits::GROUPS_MAX;
 use crate::samples::{Sample, samples};
 
 /// Upper bounds of what is counted in seconds: from a handler that returns at once to one that is late.
@@ -28,13 +29,15 @@ pub(crate) struct Meters {
     recorder: PrometheusHandle,
     /// Links that were measured, by both names: those that are no more are down.
     links: Mutex<BTreeSet<(String, String)>>,
+    /// How many groups of a node were measured at most: places that are empty now have no members.
+    groups: Mutex<BTreeMap<String, usize>>,
 }
 
 impl Meters {
     /// Records the process's metrics from now on.
     pub(crate) fn install() -> Result<Self, AdminError> {
         let recorder = RECORDER.get_or_init(install).clone().ok_or(AdminError::Recorder)?;
-        Ok(Self { recorder, links: Mutex::default() })
+        Ok(Self { recorder, links: Mutex::default(), groups: Mutex::default() })
     }
 
     /// Measures a node as it is now.
@@ -42,6 +45,7 @@ impl Meters {
         measure_counts(name, node);
         measure_voter(name, node);
         self.measure_links(name, node);
+        self.measure_groups(name, node);
     }
 
     /// Lets the recorder sum up what was recorded, which it keeps one by one until then.
@@ -59,6 +63,19 @@ impl Meters {
         let mut samples = samples(&self.text());
         samples.retain(|sample| sample.name.starts_with("dunlin_") && sample.value.is_finite());
         samples
+    }
+
+    /// The largest groups by their places: by their names there would be as many metrics as there ever were groups.
+    fn measure_groups(&self, name: &str, node: &Node) {
+        let largest = node.groups().largest(GROUPS_MAX);
+        let mut measured = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = measured.entry(name.to_owned()).or_default();
+        *places = largest.len().max(*places);
+        for place in 0..*places {
+            let members = largest.get(place).map_or(0, Group::count);
+            let labels = [("node", name.to_owned()), ("place", (place + 1).to_string())];
+            gauge!("dunlin_group_members", &labels).set(members as f64);
+        }
     }
 
     fn measure_links(&self, name: &str, node: &Node) {

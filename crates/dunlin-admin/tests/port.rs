@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin::service::MeterLayer;
-use dunlin::{App, Node, Raw, Session, TestCluster, TlsFiles};
+use dunlin::{App, Groups, Node, Raw, Session, TestCluster, TlsFiles};
 use dunlin_admin::{Admin, AdminConfig, AdminError, Token};
 use dunlin_client::Client;
 use dunlin_http::{RequestBody, Transport};
@@ -87,6 +87,12 @@ async fn gate(name: &str) -> Arc<Node> {
             session.bind(uid).await?;
             Ok(())
         })
+        .route(
+            "Hall.enter",
+            |session: Session, groups: Groups, dunlin::Msg(hall): dunlin::Msg<String>| async move {
+                Ok(groups.group(&hall).add(&session)?)
+            },
+        )
         .listen("127.0.0.1:0");
     Arc::new(app.start().await.unwrap())
 }
@@ -206,6 +212,29 @@ async fn what_the_page_shows_is_what_a_scraper_is_told() {
         "{text}"
     );
     assert!(!text.contains("Made."), "clients make no labels up");
+}
+
+#[tokio::test]
+async fn the_largest_groups_are_measured_by_their_places_and_shown_with_their_names() {
+    let asker = Asker::new(loopback()).await;
+    let node = gate("grouped").await;
+    asker.admin.watch("grouped", &node);
+    let clients = [client(&node).await, client(&node).await, client(&node).await];
+    for (client, hall) in clients.iter().zip(["large", "small", "large"]) {
+        client.request::<_, Value>("Hall.enter", &hall).await.unwrap();
+    }
+    let members = |state: &Value, place: &str| {
+        metric(state, "dunlin_group_members", &[("node", "grouped"), ("place", place)])
+    };
+    let state =
+        asker.until(|state| members(state, "1") == Some(2.0) && members(state, "2") == Some(1.0)).await;
+    let of_node = |node: &&Value| node["name"] == "grouped";
+    let shown = state["nodes"].as_array().unwrap().iter().find(of_node).unwrap()["look"]["groups"].clone();
+    assert_eq!(shown, json!([{ "name": "large", "members": 2 }, { "name": "small", "members": 1 }]));
+    let text = asker.get("/metrics").await.1;
+    assert!(!text.contains("large") && !text.contains("small"), "whoever names groups makes no labels up");
+    drop(clients);
+    asker.until(|state| members(state, "1") == Some(0.0) && members(state, "2") == Some(0.0)).await;
 }
 
 #[tokio::test]
