@@ -94,23 +94,24 @@ impl LogHandle {
     }
 }
 
-/// Writes logs to stderr from now on, so that stdout has what was asked for and nothing else, and sends traces to a collector if one is named.
+/// Writes logs to stderr from now on, so that stdout has what was asked for and nothing else, and sends traces, of the node of this name, to
+/// a collector if there is one.
 ///
 /// # Errors
 ///
 /// [`LogError`].
-pub(crate) fn init(format: Format, level: &str, collector: Option<&str>) -> Result<LogHandle, LogError> {
+pub(crate) fn init(format: Format, level: &str, traces: Option<(&str, &str)>) -> Result<LogHandle, LogError> {
     let (subscriber, filter) = subscriber(format, level, stderr().is_terminal(), stderr)?;
     #[cfg(feature = "otel")]
     {
-        let traces = collector.map(traces::Traces::new).transpose()?;
+        let traces = traces.map(|(collector, node)| traces::Traces::new(collector, node)).transpose()?;
         subscriber.with(traces.as_ref().map(traces::Traces::layer)).try_init()?;
         Ok(LogHandle { filter, traces })
     }
     #[cfg(not(feature = "otel"))]
     {
         // Whoever reads settings has said that this program sends none.
-        let _ = collector;
+        let _ = traces;
         subscriber.try_init()?;
         Ok(LogHandle { filter })
     }

@@ -1,5 +1,6 @@
 //! Traces, sent to a collector as OpenTelemetry has them.
 
+use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
@@ -15,22 +16,26 @@ use super::LogError;
 /// The name that traces are found by.
 const SERVICE: &str = "dunlin";
 
+/// What tells the nodes apart, by the semantic conventions of OpenTelemetry.
+const INSTANCE: &str = "service.instance.id";
+
 /// What sends traces.
 #[derive(Debug, Clone)]
 pub(super) struct Traces(SdkTracerProvider);
 
 impl Traces {
-    /// Sends to a collector. To be called on a runtime.
+    /// Sends to a collector what comes from the node of this name. To be called on a runtime.
     ///
     /// # Errors
     ///
     /// [`LogError::Traces`].
-    pub(super) fn new(collector: &str) -> Result<Self, LogError> {
+    pub(super) fn new(collector: &str, node: &str) -> Result<Self, LogError> {
         let failed = |source| LogError::Traces { collector: collector.to_owned(), source };
         let exporter =
             SpanExporter::builder().with_tonic().with_endpoint(collector).build().map_err(failed)?;
         opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
-        let resource = Resource::builder().with_service_name(SERVICE).build();
+        let node = KeyValue::new(INSTANCE, node.to_owned());
+        let resource = Resource::builder().with_service_name(SERVICE).with_attribute(node).build();
         Ok(Self(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build()))
     }
 

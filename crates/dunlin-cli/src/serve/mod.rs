@@ -40,7 +40,9 @@ pub(crate) fn run(args: &ServeArgs, app: App) -> Result<ExitCode> {
         .context("the system gives no runtime")?;
     // What sends traces runs there too.
     let within = runtime.enter();
-    let log = logs::init(config.log.format.into(), &level, config.log.traces.as_deref())?;
+    let name = config.name();
+    let traces = config.log.traces.as_deref().map(|collector| (collector, &*name));
+    let log = logs::init(config.log.format.into(), &level, traces)?;
     drop(within);
     runtime.block_on(serve(config, app, (args.config.clone(), log)))?;
     Ok(ExitCode::SUCCESS)
