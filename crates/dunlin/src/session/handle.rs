@@ -2,6 +2,10 @@
 //!
 //! Invariants: a session ends once, and whatever is asked of it afterwards gets a typed answer; pushes never wait;
 //! locks are held for a queue operation and never across user code.
+//!
+//! `handle/output.rs` is what waits to leave it, and how its end is asked for.
+
+mod output;
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -16,8 +20,8 @@ use dunlin_cluster::frame::Altered;
 use dunlin_wire::ClientAbilities;
 use tokio::time::Instant;
 
+use self::output::Out;
 use super::attributes::Attributes;
-use super::outbox::{Outbox, Queued, Refused};
 use super::outgoing::{Outgoing, PushError};
 use super::{CloseReason, Pushed, SessionId};
 use crate::app::Shared;
@@ -106,13 +110,6 @@ struct Inner {
     is_dirty: AtomicBool,
     out: Mutex<Out>,
     state: Mutex<Option<Box<State>>>,
-}
-
-#[derive(Default)]
-struct Out {
-    outbox: Outbox,
-    /// Set once: no push is taken any more, the shard ends the connection after what is queued.
-    closing: Option<Box<CloseReason>>,
 }
 
 /// What most sessions of an idle crowd do not have, so it is made when first needed.
@@ -350,13 +347,13 @@ impl Session {
 
 /// The side the shard, the groups and the application see.
 impl Session {
-    /// Where the client is connected.
     /// Whether the client is connected to another node, which has forwarded its calls.
     #[must_use]
     pub fn is_visitor(&self) -> bool {
         matches!(self.0.home, Home::Gate(_))
     }
 
+    /// Where the client is connected.
     pub(crate) fn home(&self) -> &Home {
         &self.0.home
     }
@@ -366,12 +363,6 @@ impl Session {
             Home::Shard { shard, .. } => &shard.app,
             Home::Gate(gate) => gate.app(),
             Home::Node(app) => app,
-        }
-    }
-
-    fn wake_shard(&self) {
-        if let Home::Shard { shard, slot } = &self.0.home {
-            shard.inbox.wake_slot(*slot);
         }
     }
 
@@ -387,137 +378,6 @@ impl Session {
 
     pub(super) fn state(&self) -> MutexGuard<'_, Option<Box<State>>> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn out(&self) -> MutexGuard<'_, Out> {
-        self.0.out.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Queues a push and wakes the shard when it does not know yet.
-    pub(crate) fn send(&self, outgoing: &mut Outgoing<'_>) -> Result<Pushed, PushError> {
-        let (result, is_news) = self.offer(outgoing);
-        if is_news {
-            self.wake_shard();
-        }
-        result
-    }
-
-    /// Queues a push; the second value says whether the shard must be told to look at this session.
-    pub(crate) fn offer(&self, outgoing: &mut Outgoing<'_>) -> (Result<Pushed, PushError>, bool) {
-        if self.is_closed() {
-            return (Err(PushError::Closed), false);
-        }
-        match &self.0.home {
-            Home::Shard { .. } => {}
-            Home::Gate(gate) => return (gate.push(self, outgoing), false),
-            Home::Node(_) => return (Err(PushError::Closed), false),
-        }
-        let packet = match outgoing.packet_for(self) {
-            Ok(Some(packet)) => packet,
-            Ok(None) => return (Ok(Pushed::Queued), false),
-            Err(error) => return (Err(error), false),
-        };
-        let app = self.app();
-        let mut out = self.out();
-        if out.closing.is_some() {
-            return (Err(PushError::Closed), false);
-        }
-        let result = match out.outbox.push(packet, outgoing.key(), &app.gate.send_queue) {
-            Ok(pushed) => {
-                if let Pushed::Displaced { dropped } = pushed {
-                    app.stats.pushes_dropped.add(u64::from(dropped));
-                }
-                Ok(pushed)
-            }
-            Err(refused) => {
-                app.stats.pushes_refused.add(1);
-                if let Refused::FullAfterDrops { dropped } = refused {
-                    app.stats.pushes_dropped.add(u64::from(dropped));
-                }
-                let disconnecting = refused == Refused::Disconnect;
-                if disconnecting {
-                    self.begin_close(&mut out, CloseReason::TooSlow);
-                }
-                Err(PushError::QueueFull { disconnecting })
-            }
-        };
-        drop(out);
-        let is_known = self.0.is_dirty.swap(true, Ordering::AcqRel);
-        // A shard that waits for the socket has looked already and must look again to end the session.
-        let is_ending = matches!(result, Err(PushError::QueueFull { disconnecting: true }));
-        (result, !is_known || is_ending)
-    }
-
-    /// Queues an answer behind what waits already, for a socket that does not take more now.
-    /// `false` says that the client is too slow and will be disconnected.
-    pub(crate) fn queue_answer(&self, packet: Bytes) -> bool {
-        let limits = &self.app().gate.send_queue;
-        let mut out = self.out();
-        let is_queued = out.outbox.answer(packet, limits).is_ok();
-        if !is_queued {
-            self.begin_close(&mut out, CloseReason::TooSlow);
-        }
-        is_queued
-    }
-
-    /// Asks for the end of the session. The first reason stands.
-    pub(crate) fn end(&self, reason: CloseReason) -> Result<(), SessionClosed> {
-        {
-            let mut out = self.out();
-            if out.closing.is_some() || self.is_closed() {
-                return Err(SessionClosed);
-            }
-            if let Home::Gate(gate) = &self.0.home {
-                gate.close(self, &reason);
-            }
-            self.begin_close(&mut out, reason);
-        }
-        self.raise_dirty();
-        // Even if the shard was told before: it may have looked and be waiting for the socket.
-        self.wake_shard();
-        Ok(())
-    }
-
-    fn begin_close(&self, out: &mut Out, reason: CloseReason) {
-        out.closing.get_or_insert_with(|| Box::new(reason));
-        self.0.is_closed.store(true, Ordering::Release);
-    }
-
-    /// Whether something may be waiting to be written or done; cheap, for the shard's hot path.
-    pub(crate) fn has_output(&self) -> bool {
-        self.0.is_dirty.load(Ordering::Acquire)
-    }
-
-    /// Takes the shard's note that there is something to do; whatever is queued from now on raises it again.
-    pub(crate) fn clear_dirty(&self) {
-        self.0.is_dirty.store(false, Ordering::Release);
-    }
-
-    /// Notes, on the shard itself, that there is still something to do.
-    pub(crate) fn raise_dirty(&self) {
-        self.0.is_dirty.store(true, Ordering::Release);
-    }
-
-    /// Hands queued packets to `take` until it has enough (`false`) or there are no more. Returns the reason to
-    /// close when all is taken and the session is to end.
-    pub(crate) fn take_output(&self, mut take: impl FnMut(Queued) -> bool) -> Option<CloseReason> {
-        let mut out = self.out();
-        while let Some(queued) = out.outbox.pop() {
-            if !take(queued) {
-                break;
-            }
-        }
-        if out.outbox.is_empty() { out.closing.as_deref().cloned() } else { None }
-    }
-
-    /// Why the session is to end, if it is.
-    pub(crate) fn closing(&self) -> Option<CloseReason> {
-        self.out().closing.as_deref().cloned()
-    }
-
-    /// Tells the queue how many bytes the socket has not taken yet.
-    pub(crate) fn set_unsent(&self, unsent: usize) {
-        self.out().outbox.set_unsent(unsent);
     }
 
     /// Ends the session for good: no push is taken, groups forget it, its callbacks and then `last` run. Only the first
