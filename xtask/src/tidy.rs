@@ -14,6 +14,7 @@ use cargo_metadata::MetadataCommand;
 mod allowances;
 mod crates;
 mod documents;
+mod links;
 mod sources;
 
 use crate::programs::root;
@@ -69,7 +70,11 @@ impl Source {
 /// When a rule is broken, or git or cargo cannot say what belongs to the tree.
 pub(crate) fn run() -> Result<()> {
     let root = root()?;
-    let files = tree(&root)?;
+    let paths = tracked(&root)?;
+    let mut files = Vec::new();
+    for path in &paths {
+        files.extend(read(&root, path)?);
+    }
     let allowances = read(&root, ALLOWANCES)?.map(|source| source.text).unwrap_or_default();
     let metadata =
         MetadataCommand::new().current_dir(&root).exec().context("cargo cannot describe the workspace")?;
@@ -80,6 +85,9 @@ pub(crate) fn run() -> Result<()> {
     findings.extend(sources::check(&files, &allowances));
     findings.extend(documents::check(&files));
     findings.extend(crates::check(&metadata));
+    // Of what is no link nothing can be said.
+    let linked = |path: &String| links::check(path, &std::fs::read_link(root.join(path)).ok()?);
+    findings.extend(paths.iter().filter_map(linked));
     findings.sort();
     findings.dedup();
     report(&findings, files.len())
@@ -98,7 +106,7 @@ fn report(findings: &[Finding], files: usize) -> Result<()> {
 }
 
 /// Every file that git tracks or would track.
-fn tree(root: &Path) -> Result<Vec<Source>> {
+fn tracked(root: &Path) -> Result<Vec<String>> {
     let mut git = Command::new("git");
     git.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
     let listed = git.output().context("git cannot be run")?;
@@ -106,11 +114,7 @@ fn tree(root: &Path) -> Result<Vec<Source>> {
         bail!("git cannot list the tree: {}", String::from_utf8_lossy(&listed.stderr).trim());
     }
     let listed = String::from_utf8(listed.stdout).context("a path of the tree is not UTF-8")?;
-    let mut files = Vec::new();
-    for path in listed.split('\0').filter(|path| !path.is_empty()) {
-        files.extend(read(root, path)?);
-    }
-    Ok(files)
+    Ok(listed.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect())
 }
 
 /// The file, or `None` where it is gone or a folder.
