@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dunlin_rafthttp::Transport;
+use dunlin_registry::grpc::LateFlush;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -86,7 +87,7 @@ impl Port {
             .initial_stream_window_size(WINDOW_LEN)
             .initial_connection_window_size(WINDOW_LEN);
         let (io, heard) = Heard::new(io);
-        let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
+        let mut serving = pin!(builder.serve_connection(TokioIo::new(LateFlush::new(io)), service));
         let served = match timeout(HELLO_TIMEOUT, &mut serving).await {
             Ok(served) => served,
             Err(_) if heard.load(Ordering::Relaxed) < FIRST_WORDS_LEN => {

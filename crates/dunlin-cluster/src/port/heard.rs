@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use dunlin_registry::grpc::LateFlush;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::Io;
@@ -16,7 +15,7 @@ pub(super) const FIRST_WORDS_LEN: usize = 24;
 
 /// A connection that counts what is read from it.
 pub(super) struct Heard {
-    io: LateFlush<Box<dyn Io>>,
+    io: Box<dyn Io>,
     len: Arc<AtomicUsize>,
 }
 
@@ -24,7 +23,7 @@ impl Heard {
     /// The connection, and the count of bytes that were read.
     pub(super) fn new(io: Box<dyn Io>) -> (Self, Arc<AtomicUsize>) {
         let len = Arc::new(AtomicUsize::new(0));
-        (Self { io: LateFlush::new(io), len: len.clone() }, len)
+        (Self { io, len: len.clone() }, len)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A request in one write instead of two.
+//! A request, and an answer, in one write instead of two.
 
 use std::io;
 use std::pin::Pin;
@@ -6,11 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
 
-/// What a client of HTTP/2 writes to: a flush lets the other tasks have their turn first.
+/// What either side of HTTP/2 writes to: a flush lets the other tasks have their turn first.
 ///
-/// hyper writes and flushes the head of a request, and hears of its body, which is there already, when the task after that has had
-/// its turn. With this the two leave together, as does what others ask on the same connection in the same moment. It costs a client
-/// one more turn, and saves it a write and the other side a wake-up: more than a third of what a small request costs both.
+/// hyper's client writes and flushes the head of a request, and hears of its body, which is there already, when the task after that
+/// has had its turn; its server flushes a message before the trailers. With this they leave together, as does what else is said on
+/// the same connection in the same moment. It costs one more turn, and saves a write and the other side a wake-up: more than a third
+/// of what a small request costs both.
 #[derive(Debug)]
 pub struct LateFlush<T> {
     io: BufWriter<T>,
