@@ -298,12 +298,10 @@ impl<C: RaftCore> Driver<C> {
         let must_sync = todo.persist.must_sync || todo.committed.iter().any(is_change);
         let persist = Persist { must_sync, ..todo.persist };
         let is_snapshot = |message: &Message| message.is(MessageType::Snap);
-        let (mut snapshots, mut messages): (Vec<_>, Vec<_>) =
-            todo.messages.into_iter().partition(is_snapshot);
+        let (mut messages, mut messages_after) = (todo.messages, todo.messages_after);
+        let mut snapshots: Vec<Message> = messages.extract_if(.., |message| is_snapshot(message)).collect();
         // Of a leader that has just stepped down, they wait for the disk as everything else does, and have no need to: it led.
-        let (late, mut messages_after): (Vec<_>, Vec<_>) =
-            todo.messages_after.into_iter().partition(is_snapshot);
-        snapshots.extend(late);
+        snapshots.extend(messages_after.extract_if(.., |message| is_snapshot(message)));
         if let Some(last) = todo.committed.last() {
             self.given = last.index;
         }

@@ -111,7 +111,8 @@ pub(super) async fn drain(registry: &RemoteRegistry, args: &DrainArgs) -> Result
 }
 
 fn tell(node: &NodeRecord, is_json: bool, out: &mut impl Write) -> Result<()> {
-    let (state, roles): (_, Vec<&str>) = (node.state().name(), node.roles().map(NodeRole::name).collect());
+    let state = node.state().name();
+    let roles: Vec<&str> = node.roles().map(NodeRole::name).collect();
     let NodeRecord { id, name, urls, services, labels, .. } = node;
     if is_json {
         let node = json!({

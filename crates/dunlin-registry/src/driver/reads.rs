@@ -46,9 +46,9 @@ impl Readers {
         self.requests.len() + self.others.len()
     }
 
-    fn append(&mut self, later: Self) {
-        self.requests.extend(later.requests);
-        self.others.extend(later.others);
+    fn append(&mut self, later: &mut Self) {
+        self.requests.append(&mut later.requests);
+        self.others.append(&mut later.others);
     }
 }
 
@@ -119,11 +119,7 @@ impl Reads {
     }
 
     fn ask_unless_asked(&mut self) -> Option<u64> {
-        if self.asked.is_none() && self.next.len() >= self.expected {
-            self.ask(Readers::default())
-        } else {
-            None
-        }
+        if self.asked.is_none() && self.next.len() >= self.expected { self.ask() } else { None }
     }
 
     /// Whether somebody waits for others who were there a moment ago.
@@ -133,14 +129,14 @@ impl Reads {
 
     /// They had time to come. The question to be asked now, if any.
     pub(super) fn handle_gathered(&mut self) -> Option<u64> {
-        if self.is_gathering() { self.ask(Readers::default()) } else { None }
+        if self.is_gathering() { self.ask() } else { None }
     }
 
-    /// A new question, for these and for all who wait for the next one.
-    fn ask(&mut self, mut readers: Readers) -> Option<u64> {
-        readers.append(take(&mut self.next));
+    /// A new question, for those of the one that is on its way and for all who wait for the next one.
+    fn ask(&mut self) -> Option<u64> {
+        let mut readers = self.asked.take().map(|asked| asked.readers).unwrap_or_default();
+        readers.append(&mut self.next);
         if readers.is_empty() {
-            self.asked = None;
             return None;
         }
         self.questions = self.questions.wrapping_add(1);
@@ -149,18 +145,12 @@ impl Reads {
         Some(question)
     }
 
-    /// Asks again for those of the question that is on its way.
-    fn ask_again(&mut self) -> Option<u64> {
-        let readers = take(&mut self.asked).map(|asked| asked.readers).unwrap_or_default();
-        self.ask(readers)
-    }
-
     /// The question to be asked again, if it was not answered for too long.
     pub(super) fn handle_tick(&mut self) -> Option<u64> {
         self.ticks += 1;
         let ticks = self.ticks;
         let is_late = self.asked.as_ref().is_some_and(|asked| ticks - asked.at >= REPEAT_TICKS);
-        if is_late { self.ask_again() } else { self.handle_gathered() }
+        if is_late { self.ask() } else { self.handle_gathered() }
     }
 
     /// The term, or who leads in it, has changed: what others asked of this member they ask again, of whoever leads now.
@@ -173,7 +163,7 @@ impl Reads {
 
     /// There is another leader, who was not asked.
     pub(super) fn handle_leader(&mut self) -> Option<u64> {
-        self.ask_again()
+        self.ask()
     }
 
     /// A question is answered with an index. An answer to an earlier question answers nothing: it may be older than what those of the

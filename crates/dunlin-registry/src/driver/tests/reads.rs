@@ -20,6 +20,15 @@ fn asked_by(requests: std::ops::Range<RequestId>) -> (Reads, u64) {
     (reads, asked.unwrap())
 }
 
+/// One of nine is back, and waits for the others.
+fn one_of_nine_waits() -> Reads {
+    let (mut reads, first) = asked_by(0..10);
+    let second = reads.handle_answer(first, 1, 1).ask.unwrap();
+    assert_eq!(reads.handle_answer(second, 1, 1).ask, None);
+    assert_eq!(reads.insert(10), Ok(None));
+    reads
+}
+
 #[test]
 fn a_leader_asks_a_quorum_once_for_all_members_that_ask_while_it_asks() {
     let (mut group, leader) = Group::led(5);
@@ -70,10 +79,7 @@ fn who_reads_alone_or_beside_one_other_waits_for_nobody() {
 
 #[test]
 fn those_who_do_not_come_back_are_waited_for_until_others_had_time_to_come() {
-    let (mut reads, first) = asked_by(0..10);
-    let second = reads.handle_answer(first, 1, 1).ask.unwrap();
-    assert_eq!(reads.handle_answer(second, 1, 1).ask, None);
-    assert_eq!(reads.insert(10), Ok(None));
+    let mut reads = one_of_nine_waits();
     let third = reads.handle_gathered().expect("it had time");
     assert_eq!(reads.handle_gathered(), None, "one question at a time");
     assert_eq!(reads.handle_answer(third, 1, 1).ready, [10]);
@@ -82,11 +88,7 @@ fn those_who_do_not_come_back_are_waited_for_until_others_had_time_to_come() {
 
 #[test]
 fn a_tick_asks_for_those_who_wait_for_others() {
-    let (mut reads, first) = asked_by(0..10);
-    let second = reads.handle_answer(first, 1, 1).ask.unwrap();
-    assert_eq!(reads.handle_answer(second, 1, 1).ask, None);
-    assert_eq!(reads.insert(10), Ok(None));
-    assert!(reads.handle_tick().is_some());
+    assert!(one_of_nine_waits().handle_tick().is_some());
 }
 
 #[test]
