@@ -85,6 +85,7 @@ pub(crate) fn run() -> Result<()> {
     findings.extend(sources::check(&files, &allowances));
     findings.extend(documents::check(&files));
     findings.extend(crates::check(&metadata));
+    findings.extend(paths.iter().filter_map(|path| stale_lock(&root, path)));
     // Of what is no link nothing can be said.
     let linked = |path: &String| links::check(path, &std::fs::read_link(root.join(path)).ok()?);
     findings.extend(paths.iter().filter_map(linked));
@@ -103,6 +104,18 @@ fn report(findings: &[Finding], files: usize) -> Result<()> {
     }
     println!("tidy: {files} files, nothing to mend");
     Ok(())
+}
+
+/// The lock file of a workspace beside this one, which no build of this one keeps up, where its crates have moved on.
+fn stale_lock(root: &Path, path: &str) -> Option<Finding> {
+    let folder = path.strip_suffix("/Cargo.lock")?;
+    let mut cargo = MetadataCommand::new();
+    cargo.manifest_path(root.join(folder).join("Cargo.toml")).other_options(["--locked".to_owned()]);
+    let error = cargo.exec().err()?;
+    Some(Finding::new(
+        path,
+        format!("`cargo metadata --locked` in {folder} fails: {}", error.to_string().trim()),
+    ))
 }
 
 /// Every file that git tracks or would track.

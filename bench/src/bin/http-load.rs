@@ -47,7 +47,7 @@ enum Work {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     // One thread for each client, Go's too: the server has the other core.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(print_within(arguments.limit_s, run(&arguments)))
 }
 
