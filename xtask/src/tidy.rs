@@ -111,11 +111,9 @@ fn stale_lock(root: &Path, path: &str) -> Option<Finding> {
     let folder = path.strip_suffix("/Cargo.lock")?;
     let mut cargo = MetadataCommand::new();
     cargo.manifest_path(root.join(folder).join("Cargo.toml")).other_options(["--locked".to_owned()]);
-    let error = cargo.exec().err()?;
-    Some(Finding::new(
-        path,
-        format!("`cargo metadata --locked` in {folder} fails: {}", error.to_string().trim()),
-    ))
+    let error = cargo.exec().err()?.to_string();
+    let why = error.lines().next().unwrap_or_default();
+    Some(Finding::new(path, format!("`cargo metadata --locked` in {folder} fails: {why}")))
 }
 
 /// Every file that git tracks or would track.
