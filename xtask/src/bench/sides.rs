@@ -3,7 +3,8 @@
 /// One side of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Side {
-    /// dunlin.
+    /// dunlin, which is in every run and so is nobody's peer.
+    #[value(skip)]
     Ours,
     /// `edge`, `cluster`: the Go framework nano.
     Nano,
