@@ -72,8 +72,15 @@ impl Groups {
         let groups: Vec<Arc<GroupInner>> = self.lock().values().filter_map(Weak::upgrade).collect();
         let mut counted: Vec<(usize, Group)> =
             groups.into_iter().map(Group).map(|group| (group.count(), group)).collect();
-        counted.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.name().cmp(b.name())));
-        counted.truncate(limit);
+        let order = |(one, a): &(usize, Group), (other, b): &(usize, Group)| {
+            other.cmp(one).then_with(|| a.name().cmp(b.name()))
+        };
+        // Of many groups only those that are asked for are put in order.
+        if limit < counted.len() {
+            counted.select_nth_unstable_by(limit, order);
+            counted.truncate(limit);
+        }
+        counted.sort_unstable_by(order);
         counted.into_iter().map(|(_, group)| group).collect()
     }
 
@@ -93,5 +100,22 @@ impl Groups {
 impl std::fmt::Debug for Groups {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Groups({})", self.count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_groups_that_are_equally_large_the_first_by_name_are_the_largest() {
+        let groups = Groups::new();
+        let _held = ["e", "b", "d", "a", "c"].map(|name| groups.group(name));
+        let names =
+            |limit| groups.largest(limit).iter().map(|group| group.name().to_owned()).collect::<Vec<_>>();
+        assert_eq!(names(0), [""; 0]);
+        assert_eq!(names(2), ["a", "b"]);
+        assert_eq!(names(5), ["a", "b", "c", "d", "e"]);
+        assert_eq!(names(9).len(), 5);
     }
 }
