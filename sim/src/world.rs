@@ -68,6 +68,8 @@ struct World {
     steps: u64,
     is_over: bool,
     judged_again: u32,
+    /// What all members together had applied then.
+    judged_at: u64,
     acts: usize,
 }
 
@@ -128,7 +130,17 @@ impl World {
             schedule_next(spells, fault, &mut ground);
         }
         ground.schedule(plan.length, Event::Calm);
-        Self { ground, members, clients, watchers, steps: 0, is_over: false, judged_again: 0, acts: 0 }
+        Self {
+            ground,
+            members,
+            clients,
+            watchers,
+            steps: 0,
+            is_over: false,
+            judged_again: 0,
+            judged_at: 0,
+            acts: 0,
+        }
     }
 
     fn work(&mut self) {
@@ -286,7 +298,11 @@ impl World {
     }
 
     fn judge(&mut self) {
-        if self.judged_again < 5 && !self.is_settled() {
+        // A group with little leave to send works off slowly what it was asked for: as long as it gets on, it is waited for.
+        let applied: u64 = self.members.iter().filter_map(Member::store).map(Store::applied).sum();
+        let gets_on = applied > std::mem::replace(&mut self.judged_at, applied);
+        let again_max = if gets_on { 200 } else { 5 };
+        if self.judged_again < again_max && !self.is_settled() {
             self.judged_again += 1;
             self.ground.schedule(5 * TICK, Event::Judge);
             return;
