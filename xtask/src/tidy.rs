@@ -116,6 +116,20 @@ fn stale_lock(root: &Path, path: &str) -> Option<Finding> {
     Some(Finding::new(path, format!("`cargo metadata --locked` in {folder} fails: {why}")))
 }
 
+/// The path from the root that a file means by a relative one; `None` when that is out of the tree.
+fn resolve(path: &str, target: &str) -> Option<String> {
+    let mut parts: Vec<&str> = path.split('/').collect();
+    parts.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}
+
 /// Every file that git tracks or would track.
 fn tracked(root: &Path) -> Result<Vec<String>> {
     let mut git = Command::new("git");

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use super::{Finding, Source};
+use super::{Finding, Source, resolve};
 
 #[cfg(test)]
 mod tests;
@@ -79,35 +79,20 @@ fn is_tail(path: &str, cited: &str) -> bool {
 }
 
 fn dead_links(page: &Source, paths: &[&str]) -> Vec<Finding> {
-    let folder = page.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut findings = Vec::new();
     for (line, target) in links(&page.text) {
         let target = target.split('#').next().unwrap_or_default();
         if target.is_empty() || target.contains(':') {
             continue;
         }
-        let whole = resolve(folder, target);
-        let is_there = paths.iter().any(|path| *path == whole || path.starts_with(&format!("{whole}/")));
+        let is_there = resolve(&page.path, target).is_some_and(|whole| {
+            paths.iter().any(|path| *path == whole || path.starts_with(&format!("{whole}/")))
+        });
         if !is_there {
             findings.push(Finding::at_line(&page.path, line, format!("the link to {target} leads nowhere")));
         }
     }
     findings
-}
-
-/// The path from the root that a link means, as seen from a folder.
-fn resolve(folder: &str, target: &str) -> String {
-    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
 }
 
 fn unknown_names(page: &Source, known: &HashSet<&str>) -> Vec<Finding> {

@@ -1,32 +1,15 @@
 //! Where links lead: to something in the tree, which is there on every machine.
 
-use std::path::{Component, Path};
+use std::path::Path;
 
-use super::Finding;
+use super::{Finding, resolve};
 
 /// Looks at a link at `path` that says `target`.
 pub(super) fn check(path: &str, target: &Path) -> Option<Finding> {
-    let stays = stays_within(Path::new(path).parent()?, target);
+    let stays = target.is_relative() && resolve(path, &target.to_string_lossy()).is_some();
     let fault =
         || format!("a link to {}, which only this machine has: link within the tree", target.display());
     (!stays).then(|| Finding::new(path, fault()))
-}
-
-/// Whether a relative path from a folder of the tree never leaves the tree.
-fn stays_within(folder: &Path, target: &Path) -> bool {
-    let mut depth = folder.components().count();
-    for component in target.components() {
-        match component {
-            Component::Normal(_) => depth += 1,
-            Component::CurDir => {}
-            Component::ParentDir => match depth.checked_sub(1) {
-                Some(above) => depth = above,
-                None => return false,
-            },
-            Component::RootDir | Component::Prefix(_) => return false,
-        }
-    }
-    true
 }
 
 #[cfg(test)]
