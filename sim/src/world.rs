@@ -68,8 +68,8 @@ struct World {
     steps: u64,
     is_over: bool,
     judged_again: u32,
-    /// What all members together had applied then.
-    judged_at: u64,
+    /// What all members together had applied when they were judged last.
+    judged_applied: u64,
     acts: usize,
 }
 
@@ -138,7 +138,7 @@ impl World {
             steps: 0,
             is_over: false,
             judged_again: 0,
-            judged_at: 0,
+            judged_applied: 0,
             acts: 0,
         }
     }
@@ -300,7 +300,7 @@ impl World {
     fn judge(&mut self) {
         // A group with little leave to send works off slowly what it was asked for: as long as it gets on, it is waited for.
         let applied: u64 = self.members.iter().filter_map(Member::store).map(Store::applied).sum();
-        let gets_on = applied > std::mem::replace(&mut self.judged_at, applied);
+        let gets_on = applied > std::mem::replace(&mut self.judged_applied, applied);
         let again_max = if gets_on { 200 } else { 5 };
         if self.judged_again < again_max && !self.is_settled() {
             self.judged_again += 1;
